@@ -1,0 +1,110 @@
+"""A person asks and the private model answers, through everything that stands between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+from conftest import GATEWAY, PAGE, podman, replicas
+
+QUESTION = "What is this solution?"
+
+
+def ask(client: httpx.Client, question: str = QUESTION) -> tuple[str, str]:
+    """Ask as the page does; returns (thinking, answer)."""
+    thinking, answer, event = "", "", ""
+    body = {"messages": [{"role": "user", "content": question}], "stream": True}
+    with client.stream("POST", "/v1/chat/completions", json=body, headers={"X-Chatbot-Events": "1"}) as response:
+        assert response.status_code == 200, response.read()
+        for line in response.iter_lines():
+            if line.startswith("event:"):
+                event = line[6:].strip()
+            elif line.startswith("data:") and line[5:].strip() != "[DONE]":
+                data = json.loads(line[5:])
+                assert event != "error", data
+                if not event:
+                    delta = data["choices"][0]["delta"]
+                    thinking += delta.get("reasoning_content") or ""
+                    answer += delta.get("content") or ""
+            elif not line:
+                event = ""
+    return thinking, answer
+
+
+def test_the_page_opens(page: httpx.Client) -> None:
+    response = page.get("/")
+    assert response.status_code == 200
+    assert "text/html" in response.headers["content-type"]
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+
+
+def test_a_question_is_answered_by_the_real_model(page: httpx.Client) -> None:
+    thinking, answer = ask(page)
+    assert "model" in answer.lower(), answer
+    assert thinking.strip(), "the demo model thinks before it answers"
+    assert "<think>" not in answer + thinking
+
+
+def test_a_question_in_portuguese(page: httpx.Client) -> None:
+    _, answer = ask(page, "O que é esta solução?")
+    assert "modelo" in answer.lower(), answer
+
+
+def test_the_published_api_answers(page: httpx.Client) -> None:
+    response = page.post("/api/completions", json={"question": QUESTION})
+    assert response.status_code == 200
+    assert "model" in response.json()["response"].lower()
+
+
+def test_ten_parallel_chats_are_all_answered() -> None:
+    async def run() -> list[int]:
+        async with httpx.AsyncClient(base_url=PAGE, timeout=120) as client:
+            body = {"messages": [{"role": "user", "content": QUESTION}], "stream": False}
+            done = await asyncio.gather(*(client.post("/v1/chat/completions", json=body) for _ in range(10)))
+            return [response.status_code for response in done]
+
+    assert asyncio.run(run()) == [200] * 10
+
+
+def test_a_wrong_key_is_refused(gateway: httpx.Client, key: str) -> None:
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Bearer {key}x"}):
+        response = gateway.get("/v1/models", headers=headers)
+        assert response.status_code == 401, headers
+        assert response.json()["error"]["message"]
+    assert gateway.get("/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+def test_the_gateway_serves_nothing_else(gateway: httpx.Client, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    for path in ("/", "/docs", "/openapi.json", "/v1/embeddings", "/extras/tokenize", "/metrics"):
+        assert gateway.get(path, headers=headers).status_code == 404, path
+    assert gateway.get("/healthz").status_code == 200
+    status = gateway.get("/gateway/status", headers=headers).json()
+    assert set(status) == {"queued", "active", "up", "limit"}
+    assert status["up"] == len(replicas())
+
+
+def test_a_replica_that_dies_comes_back(page: httpx.Client) -> None:
+    name = replicas()[0]
+    podman("exec", "--user", "0", name, "python3", "-c", "import os; os.kill(1, 9)", check=False)
+    podman("kill", "--signal", "KILL", name, check=False)
+    podman("start", name, check=False)
+    response = httpx.Response(503)
+    for _ in range(30):
+        response = page.post("/api/completions", json={"question": QUESTION})
+        if response.status_code == 200:
+            break
+        asyncio.run(asyncio.sleep(1))
+    assert response.status_code == 200, response.text
+
+
+def test_no_prompt_and_no_key_in_any_log(page: httpx.Client, key: str) -> None:
+    canary = "canary7391 what is this"
+    page.post("/api/completions", json={"question": canary})
+    for name in [*replicas(), "private-ai-gateway", "private-ai-chatbot"]:
+        done = podman("logs", name)
+        logs = done.stdout + done.stderr
+        assert "canary7391" not in logs, name
+        assert key not in logs, name
+    assert GATEWAY
