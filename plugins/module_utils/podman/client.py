@@ -110,6 +110,7 @@ class PodmanClient:
     :param executable: name or path of podman.
     :param runtime: OCI runtime given to every call as ``--runtime``; None leaves podman's default.
     :param global_args: more arguments before the sub-command (a test may use ``--root``).
+    :param environ: variables added to the environment of every call.
     """
 
     def __init__(
@@ -118,11 +119,14 @@ class PodmanClient:
         executable: str = "podman",
         runtime: str | None = None,
         global_args: t.Sequence[str] = (),
+        environ: t.Mapping[str, str] | None = None,
     ) -> None:
         self._run_command = run_command
         self.executable = executable
         self.runtime = runtime
         self.global_args = list(global_args)
+        # Podman 5 warns about cgroup v1 on every call, which would hide the message that matters.
+        self._environ = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1", **(environ or {})}
         self._version: tuple[int, int, int] | None = None
 
     def argv(self, args: t.Sequence[str]) -> list[str]:
@@ -151,14 +155,11 @@ class PodmanClient:
         if timeout is not None:
             # run_command has no limit of its own; coreutils' timeout is on every host podman runs on.
             full = ["timeout", "--kill-after=5", str(timeout), *argv]
-        # Podman 5 warns about cgroup v1 on every call, which would hide the message that matters.
-        variables = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
-        variables.update(environ or {})
         rc, stdout, stderr = self._run_command(
             full,
             data=data.encode("utf-8") if isinstance(data, str) else data,
             binary_data=True,
-            environ_update=variables,
+            environ_update={**self._environ, **(environ or {})},
             expand_user_and_vars=False,
         )
         if timeout is not None and rc in _TIMED_OUT:

@@ -1,0 +1,52 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use it from other collections or standalone plugins/modules!
+
+"""What the podman modules share towards Ansible: options, the client, the way to fail."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from .client import PodmanClient, PodmanError
+from .systemd import Systemd, session_environ
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+#: Keep in step with the documentation fragment ``private_ai.chatbot.podman``.
+COMMON_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "executable": {"type": "str", "default": "podman"},
+    "runtime": {"type": "str"},
+}
+
+MISSING = "podman is not on this host ({executable!r} was not found); install it, for example: apt install podman"
+
+
+def make_client(module: AnsibleModule) -> PodmanClient:
+    """Return the client for the module's options; ends the module with a remedy when podman is missing."""
+    executable = module.params["executable"]
+    path = module.get_bin_path(executable)
+    if path is None:
+        module.fail_json(msg=MISSING.format(executable=executable))
+    return PodmanClient(
+        module.run_command,
+        executable=path,
+        runtime=module.params.get("runtime"),
+        environ=session_environ(os.environ, os.geteuid()),
+    )
+
+
+def make_systemd(module: AnsibleModule) -> Systemd:
+    """Return systemctl for the user the module runs as."""
+    return Systemd(module.run_command, os.geteuid(), session_environ(os.environ, os.geteuid()))
+
+
+def fail(module: AnsibleModule, error: PodmanError, **partial: t.Any) -> t.NoReturn:
+    """End the module with the evidence of ``error`` and what was already known."""
+    module.fail_json(**{**partial, **error.as_result()})
+    raise AssertionError("fail_json returned")  # pragma: no cover
