@@ -500,13 +500,13 @@ class Service:
                 self._quadlet(observed, desired)
             else:
                 self._container(observed, desired)
-        self._finish()
+        self._finish(observed)
         return self.result
 
-    def _finish(self) -> None:
+    def _finish(self, observed: Observed | None) -> None:
         self.result["actions"] = self.units.actions + self.containers.actions
         self.result["changed"] = bool(self.result["actions"])
-        self.result["container"] = facts(self.containers.read())
+        self.result["container"] = facts(self.containers.read() if self.result["changed"] else observed)
 
     def _diff(self, before: str, after: str) -> None:
         name = self.params["name"]

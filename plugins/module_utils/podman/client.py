@@ -65,6 +65,10 @@ class PodmanError(Exception):
         self.stdout = stdout
         self.stderr = stderr
 
+    def __str__(self) -> str:
+        """Return the message, with what was added to it on the way."""
+        return self.message
+
     def as_result(self) -> dict[str, t.Any]:
         """Return keyword arguments for ``module.fail_json(**error.as_result())``."""
         return {

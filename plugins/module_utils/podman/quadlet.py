@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .spec import SPEC_LABEL, all_labels, network_argument, option_args
+from .spec import SPEC_LABEL, SpecError, all_labels, network_argument, option_args
 
 #: First versions of podman with Quadlet and with its key GlobalArgs.
 MINIMUM_VERSION = (4, 4, 0)
@@ -74,6 +74,9 @@ def render_unit(
     :param cgroup_v1: Quadlet asks for ``--cgroups=split``, which only version 2 can do.
     :param at_boot: whether systemd starts it at boot.
     """
+    if "" in spec.get("command", []):
+        # Podman's generator leaves out an empty word and everything after it, without a message.
+        raise SpecError("command has an empty word, which a Quadlet unit cannot carry; use backend=container")
     stop_timeout = int(spec.get("stop_timeout", _DEFAULT_STOP_TIMEOUT))
     lines = [
         "# Written by the Ansible collection private_ai.chatbot; changes by hand are replaced by its next run.",

@@ -21,7 +21,9 @@ REPLACED_SUFFIX = "-replaced"
 #: Seconds for which a container must have run without a restart before it counts as up.
 SETTLE = 1.0
 _POLL = 0.2
-_LOG_LINES = 20
+_LOG_LINES = 10
+#: Restarts while we wait that make waiting pointless.
+_CRASHES = 5
 
 
 class Observed(t.NamedTuple):
@@ -164,6 +166,9 @@ class ContainerBackend:
     def recover(self) -> bool:
         """Repair what an interrupted replacement left; return whether there was anything."""
         spare = self.name + REPLACED_SUFFIX
+        # One cheap question, because nearly always there is nothing.
+        if self.client.run(["container", "exists", spare], check=False).rc != 0:
+            return False
         left = self.read(spare)
         if left is None or not left.managed:
             return False
@@ -221,9 +226,9 @@ class ContainerBackend:
         if observed.running:
             back = self.client.run(["start", self.name], check=False)
             error.message += (
-                "\nThe container that served before was started again."
+                "\nThe container from before runs again."
                 if back.rc == 0
-                else f"\nThe container that served before could not be started again: {back.stderr.strip()}"
+                else f"\nThe container from before could not be started again: {back.stderr.strip()}"
             )
         else:
             error.message += "\nThe container from before is in its place again."
@@ -252,8 +257,14 @@ def wait_until_up(
     """
     deadline = time.monotonic() + timeout
     since, seen, why = time.monotonic(), "", "was not seen"
+    first: int | None = None
     while True:
         now = observe(client.inspect("container", name))
+        if now is not None:
+            first = now.restarts if first is None else first
+            if now.restarts - first >= _CRASHES:
+                why = f"ends again and again, last with exit status {now.exit_code},"
+                break
         if now is None or not now.running:
             seen = ""
             why = "does not exist" if now is None else f"is {now.status} with exit status {now.exit_code}"
@@ -270,7 +281,8 @@ def wait_until_up(
             break
         time.sleep(_POLL)
     restarts = f" after {now.restarts} restarts" if now is not None and now.restarts else ""
-    message = f"container {name} {why}{restarts}; waited {timeout:g} s. See more: podman logs {name}"
+    waited = timeout - (deadline - time.monotonic())
+    message = f"container {name} {why}{restarts}; waited {waited:.1f} s. See more: podman logs {name}"
     logs = client.logs(name, _LOG_LINES)
     if logs:
         message += f"\nIts last lines:\n{logs}"

@@ -72,8 +72,8 @@ class SpecError(ValueError):
 
 
 def _is_empty(value: t.Any) -> bool:
-    # False and 0 are statements; None and empty containers mean "leave it to podman".
-    return value is None or value == "" or value == [] or value == {}
+    # 0 is a statement; None, False and empty containers mean "leave it to podman".
+    return value is None or value is False or value in ("", [], {})
 
 
 def normalise(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

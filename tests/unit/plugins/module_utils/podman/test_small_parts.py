@@ -1,0 +1,229 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Secrets, networks, the preflight's knowledge, the tiny image and what a rootless session needs."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import (
+    network,
+    preflight,
+    quadlet,
+    rootfs,
+    secrets,
+    systemd,
+    units,
+)
+
+
+def test_generated_secrets_are_long_safe_and_different() -> None:
+    one, two = secrets.generate_secret(), secrets.generate_secret()
+    assert one != two
+    assert len(one) == 43
+    assert one.replace("-", "").replace("_", "").isalnum()
+
+
+def test_digest_knows_its_data_and_hides_them() -> None:
+    digest = secrets.make_digest("hunter2", rounds=1000)
+    assert secrets.matches("hunter2", digest)
+    assert not secrets.matches("hunter3", digest)
+    assert "hunter2" not in digest
+    assert secrets.make_digest("hunter2", rounds=1000) != digest
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "md5$1$00$00", "pbkdf2-sha256$x$00$00", "pbkdf2-sha256$1$zz$00"])
+def test_unreadable_digest_matches_nothing(digest: str) -> None:
+    assert not secrets.matches("", digest)
+
+
+WANTED = {"name": "n", "subnet": "10.0.0.0/24", "internal": True, "disable_dns": True}
+# Podman 4.3.1, internal network: no gateway, no labels, no options.
+INSPECTED: dict[str, Any] = {
+    "name": "n",
+    "id": "1",
+    "network_interface": "podman1",
+    "subnets": [{"subnet": "10.0.0.0/24"}],
+    "internal": True,
+    "dns_enabled": False,
+}
+
+
+def test_network_as_wanted() -> None:
+    now = network.observe(INSPECTED)
+    assert now is not None
+    assert not network.different(now, network.wanted_network(WANTED))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subnet": "10.0.1.0/24"},
+        {"internal": False},
+        {"disable_dns": False},
+        {"gateway": "10.0.0.1"},
+        {"options": {"isolate": True}},
+    ],
+)
+def test_network_differs(change: dict[str, Any]) -> None:
+    now = network.observe(INSPECTED)
+    assert now is not None
+    assert network.different(now, network.wanted_network({**WANTED, **change}))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"subnet": "10.0.0.1/24"}, "host bits"),
+        ({"subnet": "ten"}, "'ten'"),
+        ({"gateway": "10.0.1.1"}, "not in the subnet"),
+        ({"gateway": "x"}, "gateway is 'x'"),
+    ],
+)
+def test_network_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(network.NetworkError, match=message):
+        network.validate({**WANTED, **change})
+
+
+def test_containers_on_a_network_are_told_apart() -> None:
+    listed = [
+        {"Names": ["theirs"], "Labels": None},
+        {"Names": ["ours"], "Labels": {"io.private-ai.chatbot": "managed"}},
+    ]
+    assert network.split_attached(listed) == (["ours"], ["theirs"])
+
+
+@pytest.mark.parametrize(
+    "hard, expected",
+    [
+        ((20000, 512), {"nofile": "20000:20000", "nproc": "512:512"}),
+        ((-1, -1), {"nofile": "65536:65536", "nproc": "4096:4096"}),
+        ((1048576, 96365), {"nofile": "65536:65536", "nproc": "4096:4096"}),
+    ],
+)
+def test_ulimits_lie_within_the_hard_limits(hard: tuple[int, int], expected: dict[str, str]) -> None:
+    assert preflight.explicit_ulimits(*hard) == expected
+
+
+def test_least_unusual_combination_is_tried_first() -> None:
+    limits = {"nofile": "1:1"}
+    assert preflight.combinations("crun", ["crun", "runc"], limits) == [
+        preflight.Combination(None, {}),
+        preflight.Combination(None, limits),
+        preflight.Combination("runc", {}),
+        preflight.Combination("runc", limits),
+    ]
+
+
+# Messages of podman 4.3.1 and 5.4.2, as seen on Debian 12 and 13 in November 2026.
+@pytest.mark.parametrize(
+    "message, remedy",
+    [
+        ("Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied", "limits.conf"),
+        ("error setting rlimit type 7: operation not permitted", "limits.conf"),
+        ('Error: netavark: nftables error: unable to execute nft: No such file or directory (os error 2)', "nftables"),
+        ("Error: could not find \"netavark\" in one of [/usr/local/libexec/podman]", "netavark"),
+        ("Error: slirp4netns failed: open(\"/dev/net/tun\"): Permission denied", "/dev/net/tun"),
+        ("Error: failed to mount runtime directory for rootless netns: no such file or directory", "/run/user/1007"),
+        ('Error: cannot find UID/GID for user ann: no subuid ranges found for user "ann" in /etc/subuid', "--add-subuids"),
+        ("write /var/tmp/x: no space left on device", "prune"),
+    ],
+)
+def test_known_message_has_a_remedy(message: str, remedy: str) -> None:
+    problem = preflight.explain(message, "starting", "ann", 1007)
+    assert remedy in problem.remedy
+    assert problem.blocking
+
+
+def test_unknown_message_is_told_as_it_is() -> None:
+    problem = preflight.explain("WARN x\nError: the moon is full\n", "starting a container", "ann", 1007)
+    assert problem.what == "starting a container fails: Error: the moon is full"
+
+
+def test_subordinate_ids_are_added_up() -> None:
+    text = "# comment\nann:100000:65536\n1007:200000:10\nbob:300000:65536\nann:broken\n"
+    assert preflight.subordinate_ids(text, "ann", 1007) == 65546
+
+
+@pytest.mark.parametrize("number", [0, 1, 8191, 8192, 2**32])
+def test_probe_subnet(number: int) -> None:
+    subnet, address = preflight.probe_subnet(number)
+    assert ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
+    assert ipaddress.ip_network(subnet).subnet_of(ipaddress.ip_network("198.18.0.0/15"))
+
+
+def test_libraries_of_a_program() -> None:
+    text = (
+        "\tlinux-vdso.so.1 (0x00007f970f316000)\n"
+        "\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f970f101000)\n"
+        "\t/lib64/ld-linux-x86-64.so.2 (0x00007f970f318000)\n"
+    )
+    assert rootfs.libraries(text) == ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]
+
+
+def test_archive_holds_files_as_files_with_their_directories(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("real")
+    data = rootfs.archive([str(tmp_path / "link")], empty=["/usr/lib/python3"])
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        entry = tar.getmember(str(tmp_path / "link").lstrip("/"))
+        assert entry.isreg()
+        names = tar.getnames()
+        assert {"tmp", "usr/lib/python3", "etc/passwd"} <= set(names)
+        assert len(names) == len(set(names))
+
+
+def test_missing_program() -> None:
+    with pytest.raises(rootfs.RootfsError, match="no-such-program"):
+        rootfs.needed_files(["no-such-program"], lambda *_args, **_options: (0, "", ""))
+
+
+def test_session_of_root_needs_nothing() -> None:
+    assert systemd.session_environ({}, 0) == {}
+
+
+def test_session_keeps_what_is_set(tmp_path: Path) -> None:
+    assert systemd.session_environ({"XDG_RUNTIME_DIR": str(tmp_path)}, 1007) == {}
+    (tmp_path / "bus").touch()
+    found = systemd.session_environ({"XDG_RUNTIME_DIR": str(tmp_path)}, 1007)
+    assert found == {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/bus"}
+
+
+def test_unit_directory(tmp_path: Path) -> None:
+    assert systemd.unit_directory(0, {}) == "/etc/containers/systemd"
+    assert systemd.unit_directory(1007, {"XDG_CONFIG_HOME": str(tmp_path)}) == f"{tmp_path}/containers/systemd"
+
+
+@pytest.mark.parametrize(
+    "word, quoted",
+    [
+        ("plain", "plain"),
+        ("", '""'),
+        ("a b", '"a b"'),
+        ("50%", '"50%%"'),
+        ("$HOME", '"$$HOME"'),
+        ('say "x"', '"say \\"x\\""'),
+        ("a\\b", '"a\\\\b"'),
+        ("a\nb", '"a\\nb"'),
+    ],
+)
+def test_word_in_a_unit(word: str, quoted: str) -> None:
+    assert quadlet.quote(word) == quoted
+
+
+def test_unit_is_written_in_one_step_and_readable_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "units" / "web.container"
+    units.write_atomically(str(path), "one")
+    units.write_atomically(str(path), "two")
+    assert path.read_text() == "two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(path.parent) == ["web.container"]
