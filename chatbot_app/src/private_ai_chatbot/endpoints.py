@@ -83,8 +83,8 @@ class ModelEndpoint:
 
     async def _watched(self, scope: Scope, receive: Receive, send: Send, raw: bytes, record: Record) -> None:
         service = self.service
-        watch = Watch(service.settings.stall_seconds)
-        sender = Sender(watch.timed(send), service.settings.heartbeat_seconds)
+        watch = Watch()
+        sender = Sender(send, service.settings.heartbeat_seconds)
         service.watches.add(watch)
         try:
             await watch.run(receive, self.answer(scope, receive, sender, raw, record))

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from .errors import ApiError
 
@@ -58,11 +58,9 @@ class ShuttingDown(Exception):
 
 
 class Watch:
-    """Runs work only while the visitor is there, can take what is sent, and the process stays."""
+    """Runs work only while the visitor is there and the process stays."""
 
-    def __init__(self, stall_seconds: float) -> None:
-        self._stall_seconds = stall_seconds
-        self._sending_since: float | None = None
+    def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
 
@@ -75,14 +73,9 @@ class Watch:
     async def run(self, receive: Receive, work: Coroutine[Any, Any, None]) -> None:
         """Runs `work`. Raises VisitorGone or ShuttingDown after having cancelled it and seen its end."""
         self._task = asyncio.create_task(work)
-        listening = asyncio.create_task(self._disconnected(receive))
+        listening = asyncio.create_task(_disconnected(receive))
         try:
-            while not (self._task.done() or listening.done() or self._stalled()):
-                await asyncio.wait(
-                    (self._task, listening),
-                    timeout=self._stall_seconds / 4,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+            await asyncio.wait((self._task, listening), return_when=asyncio.FIRST_COMPLETED)
             if self._stopped and (self._task.cancelled() or not self._task.done()):
                 raise ShuttingDown
             if not self._task.done():
@@ -93,25 +86,10 @@ class Watch:
             listening.cancel()
             await asyncio.gather(self._task, listening, return_exceptions=True)
 
-    def _stalled(self) -> bool:
-        """The visitor takes nothing any more, but would keep the model busy."""
-        since = self._sending_since
-        return since is not None and time.monotonic() - since > self._stall_seconds
 
-    @staticmethod
-    async def _disconnected(receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    def timed(self, send: Send) -> Send:
-        """`send` under the watch: one that does not return counts as a visitor who has gone."""
-
-        async def watched(message: Message) -> None:
-            self._sending_since = time.monotonic()
-            await send(message)
-            self._sending_since = None
-
-        return watched
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, seconds: float) -> bytes:

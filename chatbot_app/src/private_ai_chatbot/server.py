@@ -29,38 +29,55 @@ _LAST_WORDS_SECONDS = 2
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline for the request head, which uvicorn itself does not have.
+    """uvicorn's protocol with two deadlines that uvicorn itself does not have.
 
-    A connection that sends its headers drop by drop (or nothing) is closed instead of being kept for ever.
+    A connection that sends its request head drop by drop (or not at all) is closed, and so is one that takes
+    nothing of what is sent to it: its visitor would keep the model busy.
     """
 
     head_seconds = 30.0
+    stall_seconds = 60.0
     _head_timer: TimerHandle | None = None
+    _stall_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._arm()
+        self.on_head_begins()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._arm()
+        self.on_head_begins()
+
+    def on_head_begins(self) -> None:
+        """Starts the head's deadline, once."""
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_seconds, self.transport.abort)
 
     def on_headers_complete(self) -> None:
-        self._disarm()
+        _cancel(self._head_timer)
+        self._head_timer = None
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stall_timer = self.loop.call_later(self.stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        _cancel(self._stall_timer)
+        self._stall_timer = None
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._disarm()
+        _cancel(self._head_timer)
+        self._head_timer = None
+        _cancel(self._stall_timer)
+        self._stall_timer = None
         super().connection_lost(exc)
 
-    def _arm(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.head_seconds, self.transport.close)
 
-    def _disarm(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+def _cancel(timer: TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
 
 
 class _Server(uvicorn.Server):
@@ -84,7 +101,8 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
 
 def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """A uvicorn server for `app`, not yet running."""
-    protocol = type("Protocol", (DeadlineProtocol,), {"head_seconds": settings.request_timeout_seconds})
+    deadlines = {"head_seconds": settings.request_timeout_seconds, "stall_seconds": settings.stall_seconds}
+    protocol = type("Protocol", (DeadlineProtocol,), deadlines)
     return _Server(
         uvicorn.Config(
             app,

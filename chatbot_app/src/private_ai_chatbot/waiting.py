@@ -166,11 +166,13 @@ class WaitingLine:
 
         The gateway's queue is first in, first out. Of its `queued` requests those of our own visitors who
         came later stand behind; the others may have come before or after, so a place never gets worse again.
-        Those who came when the gateway was already being asked (`asked_at`, monotonic) are not in its answer.
+        Who came only just before the gateway was asked (`asked_at`, monotonic) may not be in its answer yet.
         """
-        counted = [waiter for waiter in self._waiters if waiter.joined < asked_at - _ON_THE_WAY_SECONDS]
+        counted = [waiter for waiter in self._waiters if waiter.joined < asked_at]
         slots = max(status.active, status.up)
         for index, waiter in enumerate(counted):
+            if waiter.joined > asked_at - _ON_THE_WAY_SECONDS:
+                break
             behind = len(counted) - 1 - index
             place = max(status.queued - behind, index + 1 - slots, 0) if status.queued else 0
             if waiter.position is not None:
