@@ -1,0 +1,196 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use it from other collections or standalone plugins/modules!
+
+"""Reads the head of a GGUF file (versions 2 and 3) without loading it, and says whether the file is whole.
+
+The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import typing as t
+
+MAGIC = b"GGUF"
+#: More than any real file has; beyond them the file is broken or hostile.
+MOST_KEYS, MOST_TENSORS, MOST_TEXT, MOST_ITEMS = 100_000, 1_000_000, 16 << 20, 20_000_000
+
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+
+#: Tensor types: name, elements of a block, bytes of a block.
+_TYPES = {
+    0: ("F32", 1, 4),
+    1: ("F16", 1, 2),
+    2: ("Q4_0", 32, 18),
+    3: ("Q4_1", 32, 20),
+    6: ("Q5_0", 32, 22),
+    7: ("Q5_1", 32, 24),
+    8: ("Q8_0", 32, 34),
+    9: ("Q8_1", 32, 36),
+    10: ("Q2_K", 256, 84),
+    11: ("Q3_K", 256, 110),
+    12: ("Q4_K", 256, 144),
+    13: ("Q5_K", 256, 176),
+    14: ("Q6_K", 256, 210),
+    15: ("Q8_K", 256, 292),
+    16: ("IQ2_XXS", 256, 66),
+    17: ("IQ2_XS", 256, 74),
+    18: ("IQ3_XXS", 256, 98),
+    19: ("IQ1_S", 256, 50),
+    20: ("IQ4_NL", 32, 18),
+    21: ("IQ3_S", 256, 110),
+    22: ("IQ2_S", 256, 82),
+    23: ("IQ4_XS", 256, 136),
+    24: ("I8", 1, 1),
+    25: ("I16", 1, 2),
+    26: ("I32", 1, 4),
+    27: ("I64", 1, 8),
+    28: ("F64", 1, 8),
+    29: ("IQ1_M", 256, 56),
+    30: ("BF16", 1, 2),
+    34: ("TQ1_0", 256, 54),
+    35: ("TQ2_0", 256, 66),
+    39: ("MXFP4", 32, 17),
+}
+
+#: Arrays longer than this are passed over, only their length is kept (vocabularies have 150 000 words).
+_KEEP = 16
+
+
+class GgufError(ValueError):
+    """The file cannot be served; the text says why."""
+
+
+class Reader:
+    """Takes values from a stream and fails in words when it ends early."""
+
+    def __init__(self, stream: t.BinaryIO) -> None:
+        self.stream = stream
+
+    def take(self, count: int) -> bytes:
+        """Return exactly ``count`` bytes."""
+        data = self.stream.read(count)
+        if len(data) != count:
+            raise GgufError("it is truncated: the file ends inside its header")
+        return data
+
+    def number(self, form: str) -> t.Any:
+        """Return one little-endian number of a struct format."""
+        return struct.unpack(f"<{form}", self.take(struct.calcsize(f"<{form}")))[0]
+
+    def count(self, what: str, most: int) -> int:
+        """Return a count that is not absurd."""
+        value = self.number("Q")
+        if value > most:
+            raise GgufError(f"its header is damaged: it claims {value} {what}, at most {most} are possible")
+        return int(value)
+
+    def text(self) -> str:
+        """Return a string."""
+        return self.take(self.count("bytes of one text", MOST_TEXT)).decode("utf-8", "replace")
+
+    def value(self, kind: int, depth: int = 0) -> t.Any:
+        """Return one metadata value; of a long array only ``{"length": n}``."""
+        if kind == _STRING:
+            return self.text()
+        if kind in _SCALARS:
+            return self.number(_SCALARS[kind])
+        if kind != _ARRAY or depth > 2:
+            raise GgufError(f"its header is damaged: type {kind} of a value is unknown")
+        inner = self.number("I")
+        length = self.count("items of one list", MOST_ITEMS)
+        if length <= _KEEP:
+            return [self.value(inner, depth + 1) for _ in range(length)]
+        if inner in _SCALARS:
+            self.stream.seek(struct.calcsize(f"<{_SCALARS[inner]}") * length, os.SEEK_CUR)
+        else:
+            for _ in range(length):
+                self.value(inner, depth + 1)
+        return {"length": length}
+
+
+class Header(t.NamedTuple):
+    """What a GGUF file says of itself: metadata, parameters by tensor type, and the size it must have (bytes)."""
+
+    version: int
+    metadata: dict[str, t.Any]
+    parameters: dict[str, int]
+    size: int
+
+
+def read_header(path: str) -> Header:
+    """Read the header; GgufError when it is no GGUF or damaged, OSError when it cannot be read."""
+    with open(path, "rb") as stream:
+        reader = Reader(stream)
+        magic = stream.read(4)
+        if magic != MAGIC:
+            raise GgufError(f"it is not a GGUF file: it begins with {magic!r}, a GGUF file with {MAGIC!r}")
+        version = reader.number("I")
+        if version not in (2, 3):
+            raise GgufError(f"its GGUF version is {version}; versions 2 and 3 (little-endian) can be read")
+        tensors = reader.count("tensors", MOST_TENSORS)
+        keys = reader.count("metadata keys", MOST_KEYS)
+        metadata: dict[str, t.Any] = {}
+        for _ in range(keys):
+            name = reader.text()
+            metadata[name] = reader.value(reader.number("I"))
+        parameters: dict[str, int] = {}
+        end = 0
+        for _ in range(tensors):
+            name = reader.text()
+            shape = [reader.number("Q") for _ in range(min(reader.number("I"), 8))]
+            kind, offset = reader.number("I"), reader.number("Q")
+            if kind not in _TYPES:
+                raise GgufError(f"tensor {name} has type {kind}, which this version does not know")
+            label, block, size = _TYPES[kind]
+            elements = math.prod(shape)
+            parameters[label] = parameters.get(label, 0) + elements
+            end = max(end, offset + -(-elements // block) * size)
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment < 1:
+            raise GgufError(f"its header is damaged: general.alignment is {alignment!r}")
+        start = -(-stream.tell() // alignment) * alignment
+    return Header(version, metadata, parameters, start + end)
+
+
+def check(header: Header, actual: int, architectures: t.Sequence[str]) -> None:
+    """Raise GgufError unless the file is whole and of a kind that can be served.
+
+    :param actual: size of the file in bytes.
+    """
+    if actual < header.size:
+        raise GgufError(f"it is truncated: {actual} bytes of {header.size} are there; copy or download it again")
+    architecture = header.metadata.get("general.architecture")
+    if architecture not in architectures:
+        raise GgufError(
+            f"its architecture is {architecture!r}; supported: {', '.join(sorted(architectures))} (option architectures)"
+        )
+    if not header.parameters:
+        raise GgufError("it holds no weights; this is a vocabulary or an empty file")
+    if "tokenizer.ggml.model" not in header.metadata or "tokenizer.ggml.tokens" not in header.metadata:
+        raise GgufError("it holds no tokenizer; convert the model again together with its tokenizer files")
+
+
+def describe(header: Header, size: int, sha256: str) -> dict[str, t.Any]:
+    """Return what users want to know of a model."""
+    metadata = header.metadata
+    architecture = metadata.get("general.architecture", "")
+    return {
+        "architecture": architecture,
+        "name": metadata.get("general.name", ""),
+        "parameters": sum(header.parameters.values()),
+        "quantization": max(header.parameters, key=lambda label: header.parameters[label], default=""),
+        "context_length": metadata.get(f"{architecture}.context_length", 0),
+        "tokenizer": metadata.get("tokenizer.ggml.model", ""),
+        "pre_tokenizer": metadata.get("tokenizer.ggml.pre", ""),
+        "chat_template": bool(metadata.get("tokenizer.chat_template")),
+        "size": size,
+        "sha256": sha256,
+    }

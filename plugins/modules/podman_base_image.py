@@ -1,0 +1,295 @@
+#!/usr/bin/python
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Get the image that the others are built on: from a registry, or from this distribution's packages."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: podman_base_image
+short_description: Keep the base image that other images are built on
+version_added: 0.1.0
+description:
+  - Takes a Debian or Ubuntu image with Python from a registry, or, where no registry answers, makes one from the packages
+    of this Debian or Ubuntu host's own distribution with C(mmdebstrap).
+  - An image that this module made from either source stays as it is while the source it came from is unchanged.
+extends_documentation_fragment:
+  - private_ai.chatbot.podman
+  - private_ai.chatbot.attributes
+  - private_ai.chatbot.attributes.actiongroup_chatbot
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the image without a tag.
+    type: str
+    required: true
+  tag:
+    description: Tag of the image.
+    type: str
+    default: latest
+  state:
+    description: Whether the image exists. V(absent) removes every tag of O(name).
+    type: str
+    choices: [present, absent]
+    default: present
+  source:
+    description:
+      - V(registry), only from a registry.
+      - V(bootstrap), only from the packages of this distribution.
+      - V(auto), from the registry when it answers, otherwise from the packages.
+    type: str
+    choices: [auto, registry, bootstrap]
+    default: auto
+  image:
+    description: Image in the registry. Empty means that there is none.
+    type: str
+    default: docker.io/library/debian:bookworm-slim
+  directory:
+    description:
+      - Directory on the host with C(bootstrap-base.sh), which makes the root file system, and a C(Containerfile), which adds
+        Python to the image of the registry. Needed for O(state=present).
+    type: path
+  suite:
+    description: Codename of the distribution's release. Without it, the host's own.
+    type: str
+  mirror:
+    description: Archive to take the packages from. Without it, the host's own sources.
+    type: str
+  ulimits:
+    description: Limits for the build on the registry's image, by name.
+    type: dict
+  ca_bundle:
+    description: PEM bundle of certificates that the build trusts. Without it, the host's own bundle.
+    type: path
+  progress_file:
+    description: File to which a plain line is appended for each step.
+    type: path
+  log_file:
+    description: File for the whole output.
+    type: path
+  timeout:
+    description: Seconds that making the image may take.
+    type: int
+    default: 1800
+author:
+  - The private_ai.chatbot authors (@private-ai)
+"""
+
+EXAMPLES = r"""
+- name: Get the base image
+  private_ai.chatbot.podman_base_image:
+    name: localhost/private-ai/base
+    directory: /var/cache/private-ai/build/base
+"""
+
+RETURN = r"""
+image:
+  description: Name and tag of the image, to build on.
+  returned: always
+  type: str
+  sample: localhost/private-ai/base:latest
+id:
+  description: Podman's identity of it; null when there is none.
+  returned: always
+  type: str
+  sample: 690d6fb7ff27
+source:
+  description: Where it came from or, in check mode, would come from; null when nothing is made.
+  returned: always
+  type: str
+  sample: bootstrap
+registry:
+  description: Why the registry was not used.
+  returned: when the image is made from packages
+  type: str
+  sample: "https://registry-1.docker.io/v2/: timed out"
+"""
+
+import os
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.base_image import (
+    REMEDY,
+    can_bootstrap,
+    file_digest,
+    inputs_digest,
+    os_release,
+    registry_answers,
+    registry_of,
+)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import (
+    INPUTS_LABEL,
+    Progress,
+    build_argv,
+    host_ca_bundle,
+    watch,
+)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    MANAGED_LABEL,
+    MANAGED_VALUE,
+    PodmanClient,
+    PodmanError,
+)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
+    COMMON_ARGUMENTS,
+    fail,
+    make_client,
+)
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **COMMON_ARGUMENTS,
+    "name": {"type": "str", "required": True},
+    "tag": {"type": "str", "default": "latest"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "source": {"type": "str", "choices": ["auto", "registry", "bootstrap"], "default": "auto"},
+    "image": {"type": "str", "default": "docker.io/library/debian:bookworm-slim"},
+    "directory": {"type": "path"},
+    "suite": {"type": "str"},
+    "mirror": {"type": "str"},
+    "ulimits": {"type": "dict"},
+    "ca_bundle": {"type": "path"},
+    "progress_file": {"type": "path"},
+    "log_file": {"type": "path"},
+    "timeout": {"type": "int", "default": 1800},
+}
+
+
+class BaseImage:
+    """One base image: what it would be made from, and how."""
+
+    def __init__(self, module: AnsibleModule, client: PodmanClient) -> None:
+        self.module = module
+        self.params: dict[str, t.Any] = module.params
+        self.client = client
+        self.full_name = f"{self.params['name']}:{self.params['tag']}"
+        self.progress = Progress(self.params["progress_file"], "getting the base image")
+        with open("/etc/os-release", encoding="utf-8") as stream:
+            self.release = os_release(stream.read())
+
+    def inputs(self) -> dict[str, str]:
+        """Return the checksum of what the image would be made from, for each allowed source."""
+        params, directory = self.params, self.params["directory"]
+        script = file_digest(os.path.join(directory, "bootstrap-base.sh"))
+        suite = params["suite"] or self.release.get("VERSION_CODENAME", "")
+        sources = {
+            "registry": inputs_digest("registry", params["image"], file_digest(os.path.join(directory, "Containerfile"))),
+            "bootstrap": inputs_digest("bootstrap", script, suite, params["mirror"] or ""),
+        }
+        return {name: digest for name, digest in sources.items() if params["source"] in ("auto", name)}
+
+    def choose(self) -> tuple[str, str]:
+        """Return the source to use and why not the registry; PodmanError when none can be used."""
+        wanted, image = self.params["source"], self.params["image"]
+        why = "none was asked for"
+        if wanted != "bootstrap":
+            why = registry_answers(registry_of(image)) if image else "no image of a registry is named"
+            if not why:
+                return "registry", ""
+            if wanted == "registry":
+                raise PodmanError(f"the base image {image!r} cannot be pulled: {why}. {REMEDY}")
+        if not can_bootstrap(self.release):
+            raise PodmanError(
+                f"no registry can be used ({why}), and on {self.release.get('PRETTY_NAME', 'this system')} the base image "
+                f"cannot be made from packages. {REMEDY}"
+            )
+        return "bootstrap", why
+
+    def make(self, source: str, inputs: str) -> None:
+        """Make the image; it gets its name only when it is complete."""
+        (self._pull if source == "registry" else self._bootstrap)(inputs)
+        self.progress.say("done")
+
+    def _watched(self, argv: list[str], doing: str) -> None:
+        done = watch(argv, self.params["log_file"], self.progress, timeout=self.params["timeout"])
+        if done.rc != 0:
+            where = f"; the whole output is in {self.params['log_file']}" if self.params["log_file"] else ""
+            raise PodmanError(
+                f"{doing} failed with exit status {done.rc}: {' | '.join(done.tail[-5:])}{where}", argv, done.rc
+            )
+
+    def _pull(self, inputs: str) -> None:
+        image = self.params["image"]
+        self.progress.say(f"pulling {image}")
+        self._watched(self.client.argv(["pull", "--quiet", image]), f"pulling {image}")
+        arguments = {
+            "name": self.full_name,
+            "context": self.params["directory"],
+            "ulimits": self.params["ulimits"],
+            "build_args": {"BASE": image},
+        }
+        argv = self.client.argv(build_argv(arguments, inputs, host_ca_bundle(self.params["ca_bundle"])))
+        self._watched(argv, f"adding Python to {image}")
+
+    def _bootstrap(self, inputs: str) -> None:
+        self.progress.say("making it from the packages of this distribution")
+        with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as work:
+            # mmdebstrap's user namespace must get through, too.
+            os.chmod(work, 0o755)
+            archive = os.path.join(work, "base.tar")
+            argv = [os.path.join(self.params["directory"], "bootstrap-base.sh"), "--output", archive]
+            if self.params["suite"]:
+                argv += ["--suite", self.params["suite"]]
+            if self.params["mirror"]:
+                argv += ["--mirror", self.params["mirror"]]
+            self._watched(argv, "making the base image from packages")
+            self.progress.say("importing it")
+            labels = {INPUTS_LABEL: inputs, MANAGED_LABEL: MANAGED_VALUE}
+            changes = [f"--change=LABEL {name}={value}" for name, value in labels.items()]
+            self.client.run(["import", "--quiet", *changes, archive, self.full_name])
+
+
+def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
+    """Read, compare, act, report."""
+    base = BaseImage(module, client)
+    found = client.inspect("image", base.full_name)
+    label = ((found or {}).get("Labels") or {}).get(INPUTS_LABEL, "")
+    result: dict[str, t.Any] = {"image": base.full_name, "source": None, "id": found["Id"][:12] if found else None}
+    before = {"inputs": label} if found else {}
+    if module.params["state"] == "absent":
+        names = client.run(["images", "--format={{.Repository}}:{{.Tag}}"]).stdout.split()
+        ours = [name for name in names if name.rsplit(":", 1)[0] == module.params["name"]]
+        if ours and not module.check_mode:
+            client.run(["image", "rm", *ours])
+            result["id"] = None
+        return {**result, "changed": bool(ours), "diff": {"before": {"images": ours}, "after": {}}}
+    inputs = base.inputs()
+    if found and label in inputs.values():
+        return {**result, "changed": False, "diff": {"before": before, "after": before}}
+    source, why = base.choose()
+    if not module.check_mode:
+        base.make(source, inputs[source])
+        made = client.inspect("image", base.full_name)
+        result["id"] = made["Id"][:12] if made else None
+    result["source"] = source
+    if why:
+        result["registry"] = why
+    return {**result, "changed": True, "diff": {"before": before, "after": {"inputs": inputs[source]}}}
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["directory"])]
+    )
+    client = make_client(module)
+    try:
+        module.exit_json(**run(module, client))
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    except PodmanError as error:
+        fail(module, error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+#!/usr/bin/python
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Build one image from a directory, again only when something it is made from has changed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: podman_image
+short_description: Keep one locally built image up to date
+version_added: 0.1.0
+description:
+  - Builds an image from a directory on the host.
+  - A checksum of every file of the directory, the arguments and the base image is kept in the label
+    C(io.private-ai.chatbot.inputs); the image is built again only when it differs.
+  - The old image keeps its name until the new one is complete.
+  - Exists beside C(containers.podman.podman_image), because that module rebuilds always or never and shows no progress.
+extends_documentation_fragment:
+  - private_ai.chatbot.podman
+  - private_ai.chatbot.attributes
+  - private_ai.chatbot.attributes.actiongroup_chatbot
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details:
+      - Not with O(force=true).
+options:
+  name:
+    description: Name of the image with its tag, such as V(localhost/private-ai/ilab:0.26.1).
+    type: str
+    required: true
+  state:
+    description: Whether the image exists.
+    type: str
+    choices: [present, absent]
+    default: present
+  context:
+    description: Directory on the host with the Containerfile and what it copies. Needed for O(state=present).
+    type: path
+  containerfile:
+    description: Path of the Containerfile. Without it, C(Containerfile) in O(context).
+    type: path
+  base_image:
+    description: Image that the build argument C(BASE) names. When it is another one than last time, the image is built again.
+    type: str
+  build_args:
+    description: Arguments of the build. Not for secrets.
+    type: dict
+  volumes:
+    description: Directories of the host that the build may use, as C(source:target:options).
+    type: list
+    elements: str
+  ulimits:
+    description: Limits by name, such as V(nofile) with the value V(1024:1024).
+    type: dict
+  ca_bundle:
+    description:
+      - PEM bundle of certificates that the build trusts, for hosts behind a proxy with its own CA. It is mounted while
+        building and does not get into the image. Without it, the host's own bundle.
+    type: path
+  title:
+    description: What is being built, in the words of the progress lines.
+    type: str
+  progress_file:
+    description: File to which a plain line is appended for each step.
+    type: path
+  log_file:
+    description: File for the whole output of the build.
+    type: path
+  timeout:
+    description: Seconds that the build may take.
+    type: int
+    default: 3600
+  force:
+    description: Build even if nothing has changed.
+    type: bool
+    default: false
+author:
+  - The private_ai.chatbot authors (@private-ai)
+"""
+
+EXAMPLES = r"""
+- name: Build the gateway
+  private_ai.chatbot.podman_image:
+    name: localhost/private-ai/gateway:0.1.0
+    context: /var/cache/private-ai/build/gateway
+    base_image: localhost/private-ai/base:bookworm
+    log_file: /var/cache/private-ai/logs/gateway.log
+
+- name: Remove it
+  private_ai.chatbot.podman_image:
+    name: localhost/private-ai/gateway:0.1.0
+    state: absent
+"""
+
+RETURN = r"""
+image:
+  description: The image as it is after the module; null when there is none.
+  returned: always
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+    id:
+      description: Podman's identity of it.
+      type: str
+    size:
+      description: Its size in bytes.
+      type: int
+    inputs:
+      description: Checksum of what it was made from.
+      type: str
+  sample:
+    name: localhost/private-ai/gateway:0.1.0
+    id: 92cc224d9d52
+    size: 115000000
+    inputs: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+seconds:
+  description: How long the build took; 0 when there was none.
+  returned: when O(state=present)
+  type: float
+  sample: 41.5
+"""
+
+import os
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import (
+    INPUTS_LABEL,
+    Progress,
+    build_argv,
+    context_digest,
+    host_ca_bundle,
+    watch,
+)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient, PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
+    COMMON_ARGUMENTS,
+    fail,
+    make_client,
+)
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **COMMON_ARGUMENTS,
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "context": {"type": "path"},
+    "containerfile": {"type": "path"},
+    "base_image": {"type": "str"},
+    "build_args": {"type": "dict"},
+    "volumes": {"type": "list", "elements": "str"},
+    "ulimits": {"type": "dict"},
+    "ca_bundle": {"type": "path"},
+    "title": {"type": "str"},
+    "progress_file": {"type": "path"},
+    "log_file": {"type": "path"},
+    "timeout": {"type": "int", "default": 3600},
+    "force": {"type": "bool", "default": False},
+}
+
+
+def observe(client: PodmanClient, name: str) -> dict[str, t.Any] | None:
+    """Return what is known of the image, None when it does not exist."""
+    found = client.inspect("image", name)
+    if found is None:
+        return None
+    labels = found.get("Labels") or {}
+    return {"name": name, "id": found["Id"][:12], "size": found.get("Size", 0), "inputs": labels.get(INPUTS_LABEL, "")}
+
+
+def wanted_inputs(client: PodmanClient, params: dict[str, t.Any], check_mode: bool) -> tuple[str, list[str]]:
+    """Return the checksum of what the image would be made from, and warnings; ValueError with the remedy."""
+    context = params["context"]
+    values = {"build_args": params["build_args"] or {}, "containerfile": params["containerfile"]}
+    missing = []
+    if not os.path.isdir(context):
+        missing.append(f"context {context!r} is not a directory")
+    elif not os.path.isfile(params["containerfile"] or os.path.join(context, "Containerfile")):
+        missing.append(f"there is no Containerfile in {context!r}")
+    if params["base_image"]:
+        base = client.inspect("image", params["base_image"])
+        if base is None:
+            missing.append(f"the base image {params['base_image']} does not exist")
+        else:
+            values["base"] = base["Id"]
+    if missing:
+        if not check_mode:
+            raise ValueError("; ".join(missing) + "; make it first")
+        return "", [f"{what} yet; it has to be made before this image" for what in missing]
+    return context_digest(context, values), []
+
+
+def build(module: AnsibleModule, client: PodmanClient, inputs: str) -> float:
+    """Build and return the seconds it took; PodmanError with the failing step and the last lines."""
+    params = module.params
+    progress = Progress(params["progress_file"], f"building {params['title'] or params['name']}")
+    arguments = dict(params, build_args=dict(params["build_args"] or {}))
+    if params["base_image"]:
+        arguments["build_args"]["BASE"] = params["base_image"]
+    argv = client.argv(build_argv(arguments, inputs, host_ca_bundle(params["ca_bundle"])))
+    started = time.monotonic()
+    progress.say("starting")
+    done = watch(argv, params["log_file"], progress, timeout=params["timeout"])
+    seconds = round(time.monotonic() - started, 1)
+    if done.rc != 0:
+        reason = f"did not end within {params['timeout']} s" if done.rc == 124 else f"failed with exit status {done.rc}"
+        where = f"; the whole output is in {params['log_file']}" if params["log_file"] else ""
+        progress.say(reason)
+        raise PodmanError(
+            f"building {params['name']} {reason} at {done.last_step or 'its beginning'}: {' | '.join(done.tail[-5:])}{where}",
+            argv,
+            done.rc,
+            "\n".join(done.tail),
+        )
+    progress.say("done")
+    return seconds
+
+
+def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
+    """Read, compare, act, report."""
+    params, name = module.params, module.params["name"]
+    now = observe(client, name)
+    before = {"inputs": now["inputs"]} if now else {}
+    if params["state"] == "absent":
+        if now and not module.check_mode:
+            client.run(["image", "rm", name])
+            now = None
+        return {"changed": bool(before), "image": now, "diff": {"before": before, "after": {}}}
+    inputs, warnings = wanted_inputs(client, params, module.check_mode)
+    changed = now is None or now["inputs"] != inputs or params["force"]
+    seconds = 0.0
+    if changed and not module.check_mode:
+        old = now["id"] if now else None
+        seconds = build(module, client, inputs)
+        now = observe(client, name)
+        if old and now and old != now["id"]:
+            # Refused while a container still runs from it; the next build tries again.
+            client.run(["image", "rm", old], check=False)
+    return {
+        "changed": changed,
+        "image": now,
+        "seconds": seconds,
+        "warnings": warnings,
+        "diff": {"before": before, "after": {"inputs": inputs} if inputs else {}},
+    }
+
+
+def main() -> None:
+    """Entry point of the module."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["context"])]
+    )
+    client = make_client(module)
+    try:
+        module.exit_json(**run(module, client))
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    except PodmanError as error:
+        fail(module, error)
+
+
+if __name__ == "__main__":
+    main()
