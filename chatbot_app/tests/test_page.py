@@ -136,6 +136,7 @@ async def test_a_full_queue_is_asked_again_after_retry_after(gateway: FakeGatewa
             Answer(status=503, headers={"retry-after": "1"}, body=b'{"error":{"code":"queue_timeout"}}'),
             "timeout",
         ),
+        (Answer(status=502, headers={"retry-after": "1"}, body=b"{}"), "offline"),
         (Answer(close=True), "offline"),
     ],
 )
@@ -154,6 +155,15 @@ async def test_patience_ends(gateway: FakeGateway) -> None:
         assert (error["code"], error["retry_after"]) == ("queue_full", 30)
         assert found[-1] == ("", "[DONE]")
         assert len(gateway.requests) == 1
+
+
+async def test_a_question_that_kills_the_model_is_not_asked_for_ever(
+    gateway: FakeGateway, app: Running
+) -> None:
+    gateway.answer = Answer(status=502, headers={"retry-after": "0"}, body=b"{}")
+    found = events((await app.answer(page=True)).text)
+    assert dict(found)["error"]["error"]["code"] == "interrupted"
+    assert len(gateway.requests) == 4
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from .upstream import Unreachable, Upstream, UpstreamError
 from .waiting import Backend, GatewayStatus, WaitingLine
 
 _BACKOFF = (1.0, 2.0, 4.0, 8.0, 15.0)  # where the gateway gives no Retry-After
-_UNREACHABLE_TRIES = 4  # a restarting gateway is back within seconds; a broken link is not worth a long wait
+_TRIES = 4  # a restarting gateway or model is back within seconds; one that is gone is not worth a long wait
 
 
 class PageStream:
@@ -57,16 +57,16 @@ class PageStream:
         await self._sender.end()
 
     async def _ask_patiently(self, body: bytes) -> None:
-        unreachable = 0
+        tries = 0
         while True:
             try:
                 return await self._ask(body)
             except UpstreamError as exc:
-                unreachable += isinstance(exc, Unreachable) and exc.retry_after is None
+                tries += not exc.patient
                 pause = self._pause(exc)
                 if (
                     not exc.retriable
-                    or unreachable >= _UNREACHABLE_TRIES
+                    or tries >= _TRIES
                     or self._record.ttft is not None
                     or self._record.age + pause > self._settings.max_wait_seconds
                 ):

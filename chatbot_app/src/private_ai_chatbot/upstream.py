@@ -29,16 +29,18 @@ class UpstreamError(ApiError):
 
     reason = "busy"
     retriable = False
+    patient = False  # wait as long as it takes, not only for a few tries
 
 
 class Refused(UpstreamError):
     """The gateway or the model is busy (429 or 503): ask again later."""
 
     retriable = True
+    patient = True
 
 
 class Unreachable(UpstreamError):
-    """No connection to the gateway, or no replica behind it."""
+    """No connection to the gateway, no replica behind it, or one that dies of the question."""
 
     reason = "offline"
     retriable = True
@@ -106,7 +108,7 @@ class Upstream:
         try:
             return await self._transport.handle_async_request(request)
         except httpx.ReadTimeout:
-            raise _timed_out(self._settings.upstream_timeout_seconds) from None
+            raise _timed_out() from None
         except httpx.TransportError as exc:
             log.warning("no answer from the model's server: %s", exc)
             raise unreachable() from None
@@ -183,7 +185,7 @@ async def _refusal(response: httpx.Response, waited: float) -> ApiError:
         return _busy(Refused, 429, "full", "queue_full", "The waiting line of the model is full.", after)
     if status == 503:
         reported = str(detail.get("code"))
-        if "replica" in reported or "unavailable" in reported:
+        if reported == "no_model":
             text = "No model is running at the moment."
             return _busy(Unreachable, 503, "offline", "model_unreachable", text, after)
         if waited > _QUEUE_WAIT_SECONDS or "timeout" in reported:
@@ -195,8 +197,11 @@ async def _refusal(response: httpx.Response, waited: float) -> ApiError:
         return _operator(
             "key_refused", "The model refused this server's key; the operator has to correct it."
         )
-    if status in (502, 504):
-        return unreachable()
+    if status == 502:
+        text = "The model ended before it answered."
+        return _busy(Unreachable, 502, "offline", "interrupted", text, after)
+    if status == 504:
+        return _timed_out()
     if status in (400, 413, 422):
         message = str(detail.get("message") or "The model refused the request.")[:500]
         code = str(detail.get("code") or "model_error")[:60]
@@ -218,8 +223,9 @@ def _busy(
     kind: type[UpstreamError], status: int, reason: str, code: str, message: str, after: int | None
 ) -> UpstreamError:
     wait = f"Try again in {after} seconds." if after else "Try again a little later."
+    outcome = "offline" if kind is Unreachable else "busy"
     error = kind(
-        status, f"{message} {wait}", code=code, kind="server_busy_error", retry_after=after, outcome="busy"
+        status, f"{message} {wait}", code=code, kind="server_busy_error", retry_after=after, outcome=outcome
     )
     error.reason = reason
     return error
@@ -247,10 +253,10 @@ def interrupted() -> UpstreamError:
     )
 
 
-def _timed_out(seconds: float) -> UpstreamError:
+def _timed_out() -> UpstreamError:
     return UpstreamError(
         504,
-        f"The model said nothing for {seconds:g} seconds. Try again later or ask something shorter.",
+        "The model said nothing for too long. Try again later or ask something shorter.",
         code="timeout",
         kind="server_error",
         outcome="upstream_error",

@@ -169,7 +169,7 @@ class WaitingLine:
         Who came only just before the gateway was asked (`asked_at`, monotonic) may not be in its answer yet.
         """
         counted = [waiter for waiter in self._waiters if waiter.joined < asked_at]
-        slots = max(status.active, status.up)
+        slots = max(status.up, 1)
         for index, waiter in enumerate(counted):
             if waiter.joined > asked_at - _ON_THE_WAY_SECONDS:
                 break
