@@ -1,0 +1,243 @@
+"""One queue, first in first out, and nobody pays for health checks, leavers or a dying replica."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import KEY, Gateway, wait_until
+
+Start = Callable[..., Gateway]
+
+
+class Crowd:
+    """Callers of a gateway who stream at the same time."""
+
+    def __init__(self, served: Gateway) -> None:
+        self.client = httpx.AsyncClient(
+            base_url=served.client.base_url, timeout=120, headers={"Authorization": f"Bearer {KEY}"},
+            limits=httpx.Limits(max_connections=500))
+
+    async def ask(self, name: str, tokens: int, big: int = 0) -> tuple[int, str]:
+        """Stream one answer to its end; returns the status and the text of it all."""
+        messages = [{"role": "system", "content": "x" * big}] if big else []
+        messages.append({"role": "user", "content": name})
+        body = {"messages": messages, "stream": True, "max_tokens": tokens}
+        async with self.client.stream("POST", "/v1/chat/completions", json=body) as response:
+            return response.status_code, (await response.aread()).decode()
+
+    def start(self, name: str, tokens: int = 1200, big: int = 0) -> asyncio.Task[tuple[int, str]]:
+        return asyncio.create_task(self.ask(name, tokens, big))
+
+
+async def until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+    """As wait_until, with the other tasks going on."""
+    return await asyncio.to_thread(wait_until, condition, seconds)
+
+
+def opened(served: Gateway) -> int:
+    """Streams that are open in the replicas now."""
+    return sum(replica.stats().get("open_streams", 0) for replica in served.replicas)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_ten_at_once_with_checks_on_are_all_answered(gateway: Start, replicas: int) -> None:
+    served = gateway(replicas=replicas)
+
+    async def run() -> list[tuple[int, str]]:
+        crowd = Crowd(served)
+        asked = [crowd.start(f"caller {number}", tokens=24) for number in range(10)]
+        # Busy replicas answer the checks with 503 and must stay up all the while.
+        while not all(task.done() for task in asked):
+            assert (await asyncio.to_thread(served.status))["up"] == replicas
+            await asyncio.sleep(0.2)
+        return [task.result() for task in asked]
+
+    answers = asyncio.run(run())
+    assert [status for status, _ in answers] == [200] * 10
+    assert all(text.endswith("data: [DONE]\n\n") for _, text in answers)
+    assert sum(replica.stats()["finished"] for replica in served.replicas) == 10
+
+
+def test_first_come_first_served_and_the_status_counts(gateway: Start) -> None:
+    served = gateway()
+    names = [f"caller {number}" for number in range(6)]
+
+    async def run() -> None:
+        crowd = Crowd(served)
+        tasks = []
+        for number, name in enumerate(names):
+            tasks.append(crowd.start(name, tokens=20))
+            await until(lambda number=number: served.status()["queued"] == number and served.status()["active"] == 1)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    assert served.replicas[0].stats()["order"] == names
+
+
+def test_the_list_of_models_does_not_wait_behind_the_queue(gateway: Start) -> None:
+    served = gateway()
+
+    async def run() -> None:
+        crowd = Crowd(served)
+        tasks = [crowd.start("first", tokens=60), *(crowd.start(f"{n}", tokens=40) for n in range(3))]
+        await until(lambda: served.status()["queued"] == 3)
+        models = await crowd.client.get("/v1/models")
+        assert models.status_code == 200
+        assert sum(task.done() for task in tasks) <= 1, "it came after the answer that was running"
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_full_queue_says_429_and_an_expired_wait_503(gateway: Start) -> None:
+    served = gateway(queue_limit=5, queue_timeout=4)
+
+    async def run() -> None:
+        crowd = Crowd(served)
+        first = crowd.start("holds the replica")
+        await until(lambda: opened(served) == 1)
+        waiting = [crowd.start(f"waits {n}", tokens=5) for n in range(5)]
+        await until(lambda: served.status()["queued"] == 5)
+        refused = [await crowd.client.post("/v1/chat/completions", json={"messages": []}) for _ in range(7)]
+        assert [response.status_code for response in refused] == [429] * 7
+        assert {response.json()["error"]["code"] for response in refused} == {"queue_full"}
+        assert all(int(response.headers["retry-after"]) > 0 for response in refused)
+        answers = await asyncio.gather(*waiting)
+        assert [status for status, _ in answers] == [503] * 5
+        assert all('"code": "busy"' in text for _, text in answers)
+        assert opened(served) == 1, "the answer that was running goes on"
+        first.cancel()
+
+    asyncio.run(run())
+
+
+def test_who_leaves_frees_place_and_slot(gateway: Start) -> None:
+    served = gateway()
+
+    async def run() -> None:
+        crowd = Crowd(served)
+        running = crowd.start("runs")
+        await until(lambda: opened(served) == 1)
+        leaver = crowd.start("leaves the queue")
+        await until(lambda: served.status()["queued"] == 1)
+        last = crowd.start("last", tokens=10)
+        await until(lambda: served.status()["queued"] == 2)
+        leaver.cancel()
+        await until(lambda: served.status()["queued"] == 1, 2)
+        assert opened(served) == 1, "the stream was open when the other left"
+        running.cancel()
+        status, text = await asyncio.wait_for(last, 10)
+        assert (status, text[-14:]) == (200, "data: [DONE]\n\n")
+
+    asyncio.run(run())
+    stats = served.replicas[0].stats()
+    assert stats["order"] == ["runs", "last"], "who left the queue never reached the model"
+    assert stats["cancelled"] == 1
+    assert stats["closed_after_tokens"][0] < 400, "the stream ended when its caller left, not at its end"
+
+
+def test_a_killed_replica_costs_only_its_own_answer(gateway: Start) -> None:
+    served = gateway(replicas=2)
+
+    async def run() -> None:
+        crowd = Crowd(served)
+        running = [crowd.start(f"runs {n}", tokens=200) for n in range(2)]
+        await until(lambda: opened(served) == 2)
+        waiting = [crowd.start(f"waits {n}", tokens=10) for n in range(4)]
+        await until(lambda: served.status()["queued"] == 4)
+        assert opened(served) == 2, "both streams were open when it struck"
+        served.replicas[0].stop()
+        late = [crowd.start(f"late {n}", tokens=10) for n in range(6)]
+        answers = await asyncio.gather(*waiting, *late)
+        assert [status for status, _ in answers] == [200] * 10
+        ends = await asyncio.gather(*running, return_exceptions=True)
+        whole = [end for end in ends if isinstance(end, tuple) and end[1].endswith("data: [DONE]\n\n")]
+        assert len(whole) == 1
+
+    asyncio.run(run())
+
+
+def test_a_reload_keeps_running_answers(gateway: Start) -> None:
+    served = gateway(replicas=2)
+
+    async def run() -> None:
+        crowd = Crowd(served)
+        running = [crowd.start(f"runs {n}", tokens=120) for n in range(2)]
+        await until(lambda: opened(served) == 2)
+        await asyncio.to_thread(served.reload)
+        assert opened(served) == 2, "both streams were open when it struck"
+        answers = await asyncio.gather(*running)
+        assert [(status, text[-14:]) for status, text in answers] == [(200, "data: [DONE]\n\n")] * 2
+
+    asyncio.run(run())
+
+
+def test_a_long_history_is_tried_again_too(gateway: Start) -> None:
+    served = gateway(rate=1000)
+    replica = served.replicas[0]
+
+    async def run() -> list[int]:
+        crowd = Crowd(served)
+
+        # Short connections of somebody else (as a health check is one) take ilab's only place again and again.
+        async def disturb() -> None:
+            while True:
+                _, writer = await asyncio.open_connection("127.0.0.1", replica.port)
+                await asyncio.sleep(0.002)
+                writer.close()
+                await asyncio.sleep(0.01)
+
+        disturbing = asyncio.create_task(disturb())
+        answers = [await crowd.ask(f"long {n}", tokens=3, big=100_000) for n in range(40)]
+        disturbing.cancel()
+        return [status for status, _ in answers]
+
+    assert asyncio.run(run()) == [200] * 40
+    assert replica.stats()["rejected"] > 0, "nobody was in the way, so nothing had to be tried again"
+
+
+REMOVED = {
+    "busy replicas count as alive": (r"http-check expect rstatus.*\n", "\n"),
+    "one request at a time": (r" maxconn 1\b", " maxconn 4"),
+    "the wait has its own limit": (r"timeout queue .*\n", "\n"),
+    "leavers give up their place": (r"option abortonclose", "no option abortonclose"),
+}
+
+
+def breaks(served: Gateway) -> bool:
+    """Whether a crowd of eight notices that something is missing."""
+
+    async def run() -> bool:
+        crowd = Crowd(served)
+        holder = crowd.start("holds", tokens=240)
+        await until(lambda: opened(served) == 1)
+        leavers = [crowd.start(f"leaves {n}", tokens=4) for n in range(3)]
+        stayers = [crowd.start(f"stays {n}", tokens=4) for n in range(4)]
+        await asyncio.sleep(7)
+        status = await asyncio.to_thread(served.status)
+        for task in leavers:
+            task.cancel()
+        await asyncio.sleep(1)
+        after = await asyncio.to_thread(served.status)
+        answers = await asyncio.gather(holder, *stayers, return_exceptions=True)
+        fine = all(isinstance(answer, tuple) and answer[0] == 200 for answer in answers)
+        return not (fine and status["up"] == 1 and status["queued"] == 7 and after["queued"] == 4)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("measure", [None, *REMOVED])
+def test_each_measure_is_missed_when_taken_away(gateway: Start, measure: str | None) -> None:
+    pattern, replacement = REMOVED[measure] if measure else ("$^", "")
+    served = gateway(mutate=lambda text: re.sub(pattern, replacement, text))
+    started = time.monotonic()
+    assert breaks(served) is (measure is not None), f"after {time.monotonic() - started:.0f} s"
+    assert Path(served.config).exists()
