@@ -16,9 +16,13 @@ attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description:
+      - Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff
+        mode.
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+        no change.
 """
 
     # A module that only looks: never a change, never a write that stays.
@@ -43,7 +47,8 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/private_ai.chatbot.chatbot) in C(module_defaults) to set defaults for this module.
+    description:
+      - Use C(group/private_ai.chatbot.chatbot) in C(module_defaults) to set defaults for this module.
     support: full
     membership:
       - private_ai.chatbot.chatbot

@@ -20,7 +20,8 @@ options:
   runtime:
     description:
       - OCI runtime given to podman, such as V(runc) or V(crun).
-      - Without it podman's own default is used. M(private_ai.chatbot.podman_preflight) finds out which one works.
+      - Without it podman's own default is used. M(private_ai.chatbot.podman_preflight) finds out which one
+        works.
     type: str
 requirements:
   - Podman 4.3 or newer

@@ -14,7 +14,8 @@ short_description: Keep one podman bridge network
 version_added: 0.1.0
 description:
   - Makes a bridge network with a fixed subnet and compares an existing one with it.
-  - Exists beside C(containers.podman.podman_network), because that module cannot run in check mode and sets no labels.
+  - Exists beside C(containers.podman.podman_network), because that module cannot run in check mode and sets
+    no labels.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
   - private_ai.chatbot.attributes
@@ -48,7 +49,8 @@ options:
     default: false
   disable_dns:
     description:
-      - Whether podman runs no name server for the network. Its name server answers outside names even on an internal
+      - Whether podman runs no name server for the network. Its name server answers outside names even on an
+        internal
         network, so that data could leave by DNS.
     type: bool
     default: false
@@ -57,8 +59,10 @@ options:
     type: dict
   force:
     description:
-      - A network cannot be changed or removed while containers are on it. With V(true), containers that this collection
-        made are removed with it (M(private_ai.chatbot.podman_service) makes them again); others never are, the task then fails
+      - A network cannot be changed or removed while containers are on it. With V(true), containers that
+        this collection
+        made are removed with it (M(private_ai.chatbot.podman_service) makes them again); others never are,
+        the task then fails
         and names them.
     type: bool
     default: false
@@ -131,8 +135,10 @@ removed_containers:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient, PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
     fail,
@@ -168,7 +174,8 @@ def clear(client: PodmanClient, name: str, force: bool, check_mode: bool) -> lis
     ours, others = split_attached(client.run_json(attached_args(name)) or [])
     if others:
         raise PodmanError(
-            f"network {name} has to be replaced or removed, but containers this collection did not make are on it: "
+            f"network {name} has to be replaced or removed, but containers this collection did not make "
+            f"are on it: "
             f"{', '.join(others)}; remove them or take them off (podman network disconnect {name} CONTAINER)"
         )
     if ours and not force:

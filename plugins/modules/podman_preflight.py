@@ -15,7 +15,8 @@ version_added: 0.1.0
 description:
   - Starts real containers from a tiny image made of the host's own files, so that no registry is needed,
     with the hardening our services have, and finds the OCI runtime and resource limits that work.
-  - Also tries a build, an internal network without name server and with fixed addresses, and a published port.
+  - Also tries a build, an internal network without name server and with fixed addresses, and a published
+    port.
   - Everything it makes is removed again, also in check mode, in which it does the same.
   - What is wrong is returned with its remedy. The module does not fail because of it; the caller decides.
 extends_documentation_fragment:
@@ -28,7 +29,8 @@ options:
     type: str
     default: podman
   runtimes:
-    description: OCI runtimes to try after podman's default one, in this order. Those not installed are left out.
+    description:
+      - OCI runtimes to try after podman's default one, in this order. Those not installed are left out.
     type: list
     elements: str
     default: [crun, runc]
@@ -157,7 +159,6 @@ import signal
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import preflight, quadlet
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     PodmanClient,
@@ -250,7 +251,9 @@ class Preflight:
         if version < preflight.MINIMUM_VERSION:
             have, need = (".".join(map(str, v)) for v in (version, preflight.MINIMUM_VERSION[:2]))
             self.problems.append(
-                Problem(f"podman is {have}", f"at least {need} is needed: use a newer release of the system", True)
+                Problem(
+                    f"podman is {have}", f"at least {need} is needed: use a newer release of the system", True
+                )
             )
             return None
         if self.uid != 0:
@@ -294,10 +297,13 @@ class Preflight:
     def notes(self, facts: dict[str, t.Any]) -> None:
         """Note what works, but not well."""
         if facts["storage_driver"] == "vfs":
+            fuse = "as root run: modprobe fuse; chmod 666 /dev/fuse"
+            if shutil.which("fuse-overlayfs") is None:
+                fuse = "install fuse-overlayfs"
             self.problems.append(
                 Problem(
-                    "podman's storage driver is vfs, which copies every layer in full",
-                    "install fuse-overlayfs before the first image is made, then run: podman system reset",
+                    "podman's storage driver is vfs, which copies every layer in full (slow, large)",
+                    f"{fuse}; then, before images are made, run: podman system reset",
                     False,
                 )
             )
@@ -307,7 +313,7 @@ class Preflight:
             if not root_is_shared(stream.read()):
                 self.problems.append(
                     Problem(
-                        "/ is not a shared mount, so that mounts made later may not be seen in rootless containers",
+                        "/ is not a shared mount: mounts made later may not be seen in rootless containers",
                         "as root run: mount --make-rshared /",
                         False,
                     )

@@ -14,7 +14,8 @@ short_description: Keep one podman secret
 version_added: 0.1.0
 description:
   - Makes a podman secret from given data, or generates it once.
-  - The secret is never read back. A salted, slow digest of its data in the label C(io.private-ai.chatbot.digest)
+  - The secret is never read back. A salted, slow digest of its data in the label
+    C(io.private-ai.chatbot.digest)
     tells whether other data were given; from the label the data cannot be found by looking up digests.
   - A secret with changed data gets a new identity, which M(private_ai.chatbot.podman_service) notices.
 extends_documentation_fragment:
@@ -42,12 +43,14 @@ options:
     default: present
   data:
     description:
-      - Text of the secret, stored as it is, without a newline of its own. It travels by standard input, never as an argument.
+      - Text of the secret, stored as it is, without a newline of its own. It travels by standard input,
+        never as an argument.
       - A secret of this name that carries no digest (somebody else made it) is replaced.
     type: str
   generate:
     description:
-      - Generate 32 random bytes (43 characters, safe in URLs) when the secret does not exist. An existing one is kept,
+      - Generate 32 random bytes (43 characters, safe in URLs) when the secret does not exist. An existing
+        one is kept,
         whoever made it.
       - Mutually exclusive with O(data); one of both is needed for O(state=present).
     type: bool
@@ -80,14 +83,17 @@ name:
   type: str
   sample: private-ai-inner-key
 id:
-  description: Podman's identity of the secret; another one after every change of its data. Null when it does not exist.
+  description:
+    - Podman's identity of the secret; another one after every change of its data. Null when it does not
+      exist.
   returned: always
   type: str
   sample: e3fb197eae6a57d0edc671d47
 digest:
   description:
     - Salted digest of the data, as in the label; changes whenever the data change, usable as a trigger.
-    - Null when the secret does not exist (so too in check mode before it is made) or was made by somebody else.
+    - Null when the secret does not exist (so too in check mode before it is made) or was made by somebody
+      else.
   returned: always
   type: str
   sample: pbkdf2-sha256$200000$6f1f0c6e7d4b4a4b$3d2c5e
@@ -101,7 +107,6 @@ generated:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     MANAGED_LABEL,
     MANAGED_VALUE,
@@ -144,7 +149,12 @@ def store(client: PodmanClient, name: str, data: str, exists: bool) -> None:
         else:
             # Podman before 4.7 cannot replace: there is a moment without the secret.
             client.run(["secret", "rm", name])
-    args += [f"--label={MANAGED_LABEL}={MANAGED_VALUE}", f"--label={DIGEST_LABEL}={make_digest(data)}", name, "-"]
+    args += [
+        f"--label={MANAGED_LABEL}={MANAGED_VALUE}",
+        f"--label={DIGEST_LABEL}={make_digest(data)}",
+        name,
+        "-",
+    ]
     client.run(args, data=data)
 
 

@@ -16,9 +16,11 @@ description:
   - Describes one long-running container. It is created when missing, replaced when anything it was made from
     has changed, and started when it does not run.
   - The checksum of the description, with the identities of its image and its secrets, is kept in the label
-    C(io.private-ai.chatbot.spec), and the description itself in C(io.private-ai.chatbot.rendered), so that nothing
+    C(io.private-ai.chatbot.spec), and the description itself in C(io.private-ai.chatbot.rendered), so that
+    nothing
     is compared with podman's changing defaults.
-  - A replaced container serves until its successor has been created, and comes back when the successor does not
+  - A replaced container serves until its successor has been created, and comes back when the successor does
+    not
     get up; then the task fails with the last log lines.
   - Where systemd and Podman 4.4 or newer exist, the same description becomes a Quadlet unit.
 extends_documentation_fragment:
@@ -41,7 +43,8 @@ options:
     description:
       - V(started), the container exists as described and runs.
       - V(stopped), it exists as described and does not run.
-      - V(absent), neither the container nor its unit exists. Volumes that podman made for it without a name go too.
+      - V(absent), neither the container nor its unit exists. Volumes that podman made for it without a name
+        go too.
     type: str
     choices: [started, stopped, absent]
     default: started
@@ -152,7 +155,8 @@ options:
     description: User in the container, as C(uid) or C(uid:gid).
     type: str
   read_only:
-    description: Whether the root file system is read-only (podman then puts a tmpfs on /tmp, /run and /var/tmp).
+    description:
+      - Whether the root file system is read-only (podman then puts a tmpfs on /tmp, /run and /var/tmp).
     type: bool
     default: false
   cap_drop:
@@ -315,10 +319,12 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import quadlet
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import spec as specs
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient, PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
     fail,
@@ -394,7 +400,11 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "pids_limit": {"type": "int"},
     "stop_timeout": {"type": "int"},
     "stop_signal": {"type": "str"},
-    "restart": {"type": "str", "choices": ["always", "on-failure", "unless-stopped", "no"], "default": "always"},
+    "restart": {
+        "type": "str",
+        "choices": ["always", "on-failure", "unless-stopped", "no"],
+        "default": "always",
+    },
     "init": {"type": "bool", "default": False},
     "log_driver": {"type": "str"},
     "log_opts": {"type": "dict"},
@@ -407,7 +417,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def build_desired(client: PodmanClient, params: t.Mapping[str, t.Any], check_mode: bool) -> Desired:
-    """Return the wanted container; in check mode an image or secret that is yet to be made has a placeholder."""
+    """Return the wanted container; in check mode a placeholder stands for what is yet to be made."""
     spec = specs.normalise(params)
     image = client.inspect("image", spec["image"])
     if image is None and not check_mode:
@@ -420,7 +430,7 @@ def build_desired(client: PodmanClient, params: t.Mapping[str, t.Any], check_mod
         found = client.inspect("secret", secret["name"])
         if found is None and not check_mode:
             raise PodmanError(
-                f"the secret {secret['name']} does not exist; make it first with private_ai.chatbot.podman_secret",
+                f"the secret {secret['name']} does not exist; make it first with podman_secret",
                 client.argv(["secret", "inspect", secret["name"]]),
             )
         secret_ids[secret["name"]] = found["ID"] if found else "(not made yet)"
@@ -437,13 +447,14 @@ def choose_backend(wanted: str, version: tuple[int, ...], runtime: str | None, s
     why = ""
     if version < minimum:
         with_runtime = f" with runtime={runtime}" if runtime else ""
-        why = (
-            f"podman is {'.'.join(map(str, version))} and Quadlet{with_runtime} needs {'.'.join(map(str, minimum))}"
-        )
+        have, need = (".".join(map(str, numbers)) for numbers in (version, minimum))
+        why = f"podman is {have} and Quadlet{with_runtime} needs {need}"
     elif quadlet_generator() is None:
         why = "podman's unit generator is not installed"
     elif not systemd.usable():
-        why = "systemd does not answer" + (" (log in, or enable linger for this user)" if systemd.rootless else "")
+        why = "systemd does not answer" + (
+            " (log in, or enable linger for this user)" if systemd.rootless else ""
+        )
     if not why:
         return "quadlet"
     if wanted == "quadlet":
@@ -522,7 +533,9 @@ class Service:
         text = self.units.read()
         self.units.remove(text)
         self.containers.remove(observed)
-        before = text or (describe(observed.rendered, observed.running, observed.addresses) if observed else "")
+        before = text or (
+            describe(observed.rendered, observed.running, observed.addresses) if observed else ""
+        )
         self._diff(before, "")
 
     def _container(self, observed: Observed | None, desired: Desired) -> None:

@@ -4,8 +4,8 @@
 
 """Podman's own unit generator, of version 5, for hosts that have an older podman or no systemd.
 
-The generator is one binary that needs nothing but the C library, so the package of Debian 13 is fetched (25 MB,
-signed, by apt) and unpacked into a cache, not installed.
+The generator is one binary that needs nothing but the C library, so the package of Debian 13 is fetched
+(25 MB, signed, by apt) and unpacked into a cache, not installed.
 
 Environment:
   QUADLET_GENERATOR  path of a generator to use instead

@@ -60,7 +60,7 @@ GATEWAY = {
 AWKWARD = {
     "name": "awkward",
     "image": "localhost/x:1",
-    "command": ["sh", "-c", 'echo "$HOME" $$ %h 100% \\n \'single\' ; # no comment', "a\tb", "c\nd", "é ✓"],
+    "command": ["sh", "-c", "echo \"$HOME\" $$ %h 100% \\n 'single' ; # no comment", "a\tb", "c\nd", "é ✓"],
     "env": {
         "SPACES": "a b  c",
         "QUOTES": "\"double\" 'single'",
@@ -72,14 +72,14 @@ AWKWARD = {
         "HASH": "#no comment; really",
         "EMPTY": "",
     },
-    "labels": {"org.example.note": "50% of \"all\" $things"},
+    "labels": {"org.example.note": '50% of "all" $things'},
     "hosts": {"gateway": "10.131.78.2"},
     "dns": ["none"],
 }
 
 
 def split_exec(line: str) -> list[str]:
-    """Split and unescape a command line as systemd does it for ExecStart (systemd.service(5), "Command lines")."""
+    """Split and unescape a command line as systemd does it for ExecStart (see systemd.service(5))."""
     words: list[str] = []
     word: str | None = None
     closing = ""
@@ -141,7 +141,9 @@ def generate(generator: Path, folder: Path, params: dict[str, Any], **how: Any) 
 
 def exec_start(service: str) -> list[str]:
     """Return the words of the service's command."""
-    return split_exec(next(line for line in service.splitlines() if line.startswith("ExecStart=")).partition("=")[2])
+    return split_exec(
+        next(line for line in service.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
+    )
 
 
 def values(words: list[str], option: str) -> list[str]:
@@ -151,7 +153,9 @@ def values(words: list[str], option: str) -> list[str]:
 
 
 @pytest.mark.parametrize("params", [MODEL, GATEWAY, AWKWARD], ids=lambda params: params["name"])
-@pytest.mark.parametrize("how", [{}, {"rootless": True}, {"cgroup_v1": True}], ids=["root", "user", "cgroup1"])
+@pytest.mark.parametrize(
+    "how", [{}, {"rootless": True}, {"cgroup_v1": True}], ids=["root", "user", "cgroup1"]
+)
 def test_generator_makes_the_command_we_mean(
     generator: Path, tmp_path: Path, params: dict[str, Any], how: dict[str, Any]
 ) -> None:
@@ -165,7 +169,9 @@ def test_generator_makes_the_command_we_mean(
     assert sorted(values(words, "--env")) == sorted(f"{k}={v}" for k, v in spec.get("env", {}).items())
     labels = specs.all_labels(spec, {specs.SPEC_LABEL: "ab" * 32})
     assert sorted(values(words, "--label")) == sorted(f"{k}={v}" for k, v in labels.items())
-    assert values(words, "--network") == [specs.network_argument(network) for network in spec.get("networks", [])]
+    assert values(words, "--network") == [
+        specs.network_argument(network) for network in spec.get("networks", [])
+    ]
     assert values(words, "--publish") == spec.get("publish", [])
     for argument in specs.option_args(spec):
         assert argument in words

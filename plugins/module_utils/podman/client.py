@@ -21,7 +21,7 @@ import subprocess
 import typing as t
 
 #: ``(argv, data=bytes|None, binary_data=True, environ_update=dict|None, ...) -> (rc, stdout, stderr)``
-RunCommand = t.Callable[..., t.Tuple[int, str, str]]
+RunCommand = t.Callable[..., tuple[int, str, str]]
 
 #: What :meth:`PodmanClient.inspect` knows.
 KINDS = ("container", "image", "network", "secret", "volume")
@@ -100,7 +100,7 @@ def subprocess_run_command(
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """Return ``(major, minor, patch)`` of the first version number in ``text``; ValueError if there is none."""
+    """Return ``(major, minor, patch)`` of the first version number in ``text``, or raise ValueError."""
     found = _VERSION.search(text)
     if not found:
         raise ValueError(f"no version number in {text!r}")
@@ -152,7 +152,7 @@ class PodmanClient:
         :param check: raise :class:`PodmanError` when the exit status is not 0.
         :param data: standard input, passed as it is (the way secrets travel, never as an argument).
         :param environ: variables added to the environment.
-        :param timeout: seconds after which the command is ended and PodmanError is raised, whatever ``check`` says.
+        :param timeout: seconds after which the command is ended and PodmanError raised, also without ``check``.
         """
         argv = self.argv(args)
         full = argv
@@ -173,7 +173,11 @@ class PodmanClient:
         if check and rc != 0:
             reason = last_lines(stderr) or last_lines(stdout) or "no message"
             raise PodmanError(
-                f"podman {' '.join(args[:2])} failed with exit status {rc}: {reason}", argv, rc, stdout, stderr
+                f"podman {' '.join(args[:2])} failed with exit status {rc}: {reason}",
+                argv,
+                rc,
+                stdout,
+                stderr,
             )
         return Completed(rc, stdout, stderr)
 
@@ -185,7 +189,7 @@ class PodmanClient:
         environ: t.Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> t.Any:
-        """Run ``podman <args>`` and return its output parsed as JSON; PodmanError also when it is not JSON."""
+        """Run ``podman <args>`` and return its output, parsed; PodmanError also when it is not JSON."""
         done = self.run(args, data=data, environ=environ, timeout=timeout)
         try:
             return json.loads(done.stdout)
@@ -249,7 +253,11 @@ class PodmanClient:
                 self._version = parse_version(done.stdout)
             except ValueError as error:
                 raise PodmanError(
-                    f"podman does not tell its version: {error}", self.argv(args), done.rc, done.stdout, done.stderr
+                    f"podman does not tell its version: {error}",
+                    self.argv(args),
+                    done.rc,
+                    done.stdout,
+                    done.stderr,
                 ) from error
         return self._version
 

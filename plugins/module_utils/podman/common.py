@@ -24,7 +24,9 @@ COMMON_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "runtime": {"type": "str"},
 }
 
-MISSING = "podman is not on this host ({executable!r} was not found); install it, for example: apt install podman"
+MISSING = (
+    "podman is not on this host ({executable!r} was not found); install it, for example: apt install podman"
+)
 
 
 def make_client(module: AnsibleModule) -> PodmanClient:

@@ -34,7 +34,9 @@ def validate(params: t.Mapping[str, t.Any]) -> None:
         except ValueError as error:
             raise NetworkError(f"gateway is {params['gateway']!r}: {error}") from error
         if gateway not in subnet:
-            raise NetworkError(f"gateway {gateway} is not in the subnet {subnet}; choose one of its addresses")
+            raise NetworkError(
+                f"gateway {gateway} is not in the subnet {subnet}; choose one of its addresses"
+            )
 
 
 def wanted_network(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -93,7 +95,8 @@ def attached_args(name: str) -> list[str]:
 
 def split_attached(listed: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], list[str]]:
     """Return the names of containers this collection made, and of others."""
-    ours, others = [], []
+    ours: list[str] = []
+    others: list[str] = []
     for container in listed:
         names = container.get("Names") or [container.get("Id", "")]
         labels = container.get("Labels") or {}

@@ -123,7 +123,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"newuidmap|newgidmap|subuid|subgid|insufficient UIDs|potentially insufficient",
         "user {user} has no range of subordinate user IDs that podman can use",
-        "as root install uidmap and run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}; "
+        "as root install uidmap and run: "
+        "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}; "
         "then as {user}: podman system migrate",
     ),
     (
@@ -134,7 +135,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"overlay.*not supported|kernel does not support overlay",
         "podman's storage driver overlay does not work here",
-        "install fuse-overlayfs, or set driver = \"vfs\" in storage.conf",
+        'install fuse-overlayfs, or set driver = "vfs" in storage.conf',
     ),
     (
         r"address already in use",
@@ -149,7 +150,9 @@ def explain(message: str, doing: str, user: str, uid: int, blocking: bool = True
     for pattern, what, remedy in _KNOWN:
         if re.search(pattern, message, re.IGNORECASE):
             names = {"user": user, "uid": uid}
-            return Problem(f"{what.format(**names)} ({doing}: {_last(message)})", remedy.format(**names), blocking)
+            return Problem(
+                f"{what.format(**names)} ({doing}: {_last(message)})", remedy.format(**names), blocking
+            )
     return Problem(
         f"{doing} fails: {_last(message)}",
         "try the same by hand with: podman --log-level=debug; podman's message says what is missing",
@@ -174,6 +177,6 @@ def subordinate_ids(text: str, user: str, uid: int) -> int:
 
 def probe_subnet(number: int) -> tuple[str, str]:
     """Return a subnet of the range for benchmarks (RFC 2544) and an address in it, chosen by a number."""
-    networks = list(ipaddress.ip_network("198.18.0.0/15").subnets(new_prefix=28))
+    networks = list(ipaddress.IPv4Network("198.18.0.0/15").subnets(new_prefix=28))
     subnet = networks[number % len(networks)]
     return str(subnet), str(subnet[5])

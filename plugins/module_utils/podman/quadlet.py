@@ -79,7 +79,7 @@ def render_unit(
         raise SpecError("command has an empty word, which a Quadlet unit cannot carry; use backend=container")
     stop_timeout = int(spec.get("stop_timeout", _DEFAULT_STOP_TIMEOUT))
     lines = [
-        "# Written by the Ansible collection private_ai.chatbot; changes by hand are replaced by its next run.",
+        "# Written by the Ansible collection private_ai.chatbot; its next run replaces changes by hand.",
         "[Unit]",
         f"Description={spec['name'].replace('%', '%%')} (private_ai.chatbot)",
         # A service that people rely on is tried again for ever, like a container with a restart policy.

@@ -86,7 +86,9 @@ def observe(found: t.Mapping[str, t.Any] | None) -> Observed | None:
         digest=labels.get(specs.SPEC_LABEL, ""),
         rendered=labels.get(specs.RENDERED_LABEL, ""),
         image_id=specs.short_id(found.get("Image", "")),
-        addresses={name: (settings or {}).get("IPAddress", "") for name, settings in sorted(networks.items())},
+        addresses={
+            name: (settings or {}).get("IPAddress", "") for name, settings in sorted(networks.items())
+        },
         exit_code=int(state.get("ExitCode", 0) or 0),
         restarts=int(found.get("RestartCount", 0) or 0),
         systemd_unit=labels.get("PODMAN_SYSTEMD_UNIT", ""),
@@ -103,7 +105,9 @@ def address_drift(observed: Observed, spec: t.Mapping[str, t.Any]) -> list[str]:
     wanted = wanted_addresses(spec)
     if not wanted or not observed.running:
         return []
-    drift = [f"is on network {name}, which is not wanted" for name in observed.addresses if name not in wanted]
+    drift = [
+        f"is on network {name}, which is not wanted" for name in observed.addresses if name not in wanted
+    ]
     for name, address in wanted.items():
         if name not in observed.addresses:
             drift.append(f"is not on network {name}")
@@ -179,7 +183,12 @@ class ContainerBackend:
         return True
 
     def apply(
-        self, steps: Plan, observed: Observed | None, desired: Desired, wait_timeout: float, ready: t.Sequence[str]
+        self,
+        steps: Plan,
+        observed: Observed | None,
+        desired: Desired,
+        wait_timeout: float,
+        ready: t.Sequence[str],
     ) -> None:
         """Make it so. A replaced container comes back when its successor does not get up."""
         if steps.replace:
@@ -192,7 +201,12 @@ class ContainerBackend:
             self._do(f"stop {self.name}", ["stop", self.name])
 
     def _replace(
-        self, steps: Plan, observed: Observed | None, desired: Desired, wait_timeout: float, ready: t.Sequence[str]
+        self,
+        steps: Plan,
+        observed: Observed | None,
+        desired: Desired,
+        wait_timeout: float,
+        ready: t.Sequence[str],
     ) -> None:
         spare = self.name + REPLACED_SUFFIX
         labels = specs.all_labels(
@@ -250,7 +264,7 @@ class ContainerBackend:
 def wait_until_up(
     client: PodmanClient, name: str, timeout: float, ready: t.Sequence[str], settle: float = SETTLE
 ) -> None:
-    """Return when container ``name`` ran ``settle`` seconds without a restart and ``ready`` ended with 0 in it.
+    """Return when container ``name`` ran ``settle`` seconds without a restart and ``ready`` ended with 0.
 
     :param timeout: seconds until PodmanError, which tells the last state, the last log lines and what to run.
     :param ready: command run inside the container; empty means that running is enough.
@@ -273,10 +287,14 @@ def wait_until_up(
         elif time.monotonic() - since >= min(settle, timeout):
             if not ready:
                 return
-            probe = client.run(["exec", name, *ready], check=False, timeout=max(1.0, deadline - time.monotonic()))
+            probe = client.run(
+                ["exec", name, *ready], check=False, timeout=max(1.0, deadline - time.monotonic())
+            )
             if probe.rc == 0:
                 return
-            why = f"runs, but its check {' '.join(ready)!r} ends with {probe.rc}: {probe.stderr.strip()[-500:]}"
+            why = (
+                f"runs, but its check {' '.join(ready)!r} ends with {probe.rc}: {probe.stderr.strip()[-500:]}"
+            )
         if time.monotonic() >= deadline:
             break
         time.sleep(_POLL)

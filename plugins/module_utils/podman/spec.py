@@ -97,15 +97,23 @@ def normalise(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _validate(spec: t.Mapping[str, t.Any]) -> None:
     name = spec.get("name", "")
     if not _NAME.match(name):
-        raise SpecError(f"name is {name!r}; allowed are letters, digits, '_', '.', '-', beginning with a letter or digit")
+        raise SpecError(
+            f"name is {name!r}; allowed are letters, digits, '_', '.', '-', beginning with a letter or digit"
+        )
     for key in spec.get("env", {}):
         if not _ENV_NAME.match(key):
-            raise SpecError(f"env has the name {key!r}; allowed are letters, digits and '_', not beginning with a digit")
+            raise SpecError(
+                f"env has the name {key!r}; allowed are letters, digits and '_', not beginning with a digit"
+            )
     for key, value in spec.get("ulimits", {}).items():
         if not _ULIMIT.match(value):
-            raise SpecError(f"ulimits.{key} is {value!r}; it must be 'soft:hard' or one number, such as '1024:1024'")
+            raise SpecError(
+                f"ulimits.{key} is {value!r}; it must be 'soft:hard' or one number, such as '1024:1024'"
+            )
     if "memory" in spec and not _SIZE.match(str(spec["memory"])):
-        raise SpecError(f"memory is {spec['memory']!r}; it must be a number with b, k, m or g, such as '512m'")
+        raise SpecError(
+            f"memory is {spec['memory']!r}; it must be a number with b, k, m or g, such as '512m'"
+        )
     if "cpus" in spec and not _CPUS.match(str(spec["cpus"])):
         raise SpecError(f"cpus is {spec['cpus']!r}; it must be a number, such as '1.5'")
     for network in spec.get("networks", []):
@@ -113,7 +121,9 @@ def _validate(spec: t.Mapping[str, t.Any]) -> None:
             try:
                 ipaddress.ip_address(network["ip"])
             except ValueError as error:
-                raise SpecError(f"networks: the address of {network.get('name')!r} is not valid: {error}") from error
+                raise SpecError(
+                    f"networks: the address of {network.get('name')!r} is not valid: {error}"
+                ) from error
     for mount in spec.get("mounts", []):
         _validate_mount(mount)
 
@@ -123,12 +133,16 @@ def _validate_mount(mount: t.Mapping[str, t.Any]) -> None:
     if not target.startswith("/"):
         raise SpecError(f"mounts: target is {target!r}; it must be an absolute path in the container")
     if kind == "bind" and not source.startswith("/"):
-        raise SpecError(f"mounts: source of {target} is {source!r}; a bind mount needs an absolute path of the host")
+        raise SpecError(
+            f"mounts: source of {target} is {source!r}; a bind mount needs an absolute path of the host"
+        )
     if kind == "tmpfs" and source:
         raise SpecError(f"mounts: {target} is a tmpfs and cannot have the source {source!r}")
     for value in (source, target):
         if "," in value:
-            raise SpecError(f"mounts: {value!r} has a comma, which podman's --mount cannot carry; use another path")
+            raise SpecError(
+                f"mounts: {value!r} has a comma, which podman's --mount cannot carry; use another path"
+            )
 
 
 def mount_argument(mount: t.Mapping[str, t.Any]) -> str:
@@ -203,7 +217,7 @@ def all_labels(spec: t.Mapping[str, t.Any], extra: t.Mapping[str, str] | None = 
 
 
 def create_args(spec: t.Mapping[str, t.Any], labels: t.Mapping[str, str]) -> list[str]:
-    """Return the arguments of ``podman create`` (without the runtime, which is an option of podman itself)."""
+    """Return the arguments of ``podman create`` (without the runtime, an option of podman itself)."""
     args = ["create", f"--name={spec['name']}", f"--restart={spec.get('restart', 'always')}"]
     args.extend(f"--label={name}={value}" for name, value in labels.items())
     args.extend(f"--env={name}={value}" for name, value in spec.get("env", {}).items())

@@ -68,7 +68,9 @@ class Systemd:
         )
         if check and rc != 0:
             reason = (stderr or stdout).strip() or "no message"
-            raise PodmanError(f"{' '.join(argv)} failed with exit status {rc}: {reason}", argv, rc, stdout, stderr)
+            raise PodmanError(
+                f"{' '.join(argv)} failed with exit status {rc}: {reason}", argv, rc, stdout, stderr
+            )
         return Completed(rc, stdout, stderr)
 
     def usable(self) -> bool:
@@ -85,13 +87,18 @@ class Systemd:
         return self.run(["is-active", "--quiet", unit], check=False).rc == 0
 
     def enablement(self, unit: str) -> str:
-        """Return systemctl's word for the unit: enabled, disabled, static, ...; "" when there is no such unit."""
+        """Return systemctl's word for the unit (enabled, disabled, ...); "" when there is no such unit."""
         return self.run(["is-enabled", unit], check=False).stdout.strip()
 
-    def journal(self, unit: str, lines: int = 20) -> str:
-        """Return the unit's last log lines; empty when they cannot be read."""
+    def journal(self, unit: str, container: str, lines: int = 10) -> str:
+        """Return the last log lines of a container, then of its unit; empty when they cannot be read."""
         scope = "--user-unit" if self.rootless else "--unit"
-        argv = ["journalctl", "--no-pager", "--output=cat", f"--lines={lines}", f"{scope}={unit}"]
+        # A container's own lines carry its name, not always its unit's.
+        found = [self._journal(f"CONTAINER_NAME={container}", lines), self._journal(f"{scope}={unit}", lines)]
+        return "\n".join(part for part in found if part)
+
+    def _journal(self, match: str, lines: int) -> str:
+        argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}", match]
         try:
             done = self._command(argv, check=False)
         except OSError:

@@ -97,7 +97,13 @@ class QuadletBackend:
         return True
 
     def apply(
-        self, steps: Plan, before: str | None, wanted: str, was_active: bool, wait_timeout: float, ready: t.Sequence[str]
+        self,
+        steps: Plan,
+        before: str | None,
+        wanted: str,
+        was_active: bool,
+        wait_timeout: float,
+        ready: t.Sequence[str],
     ) -> None:
         """Make it so. The old unit comes back when the new one does not get up."""
         if steps.stop:
@@ -133,9 +139,9 @@ class QuadletBackend:
             self.systemd.run(["restart", self.unit])
             wait_until_up(self.client, self.name, wait_timeout, ready)
         except PodmanError as error:
-            journal = self.systemd.journal(self.unit)
+            journal = self.systemd.journal(self.unit, self.name)
             if journal:
-                error.message += f"\nThe unit's last lines:\n{journal}"
+                error.message += f"\nThe last lines (more: journalctl --unit {self.unit}):\n{journal}"
             raise
 
     def _restore(self, before: str, was_active: bool, error: PodmanError) -> None:

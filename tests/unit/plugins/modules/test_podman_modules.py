@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient, PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 from ansible_collections.private_ai.chatbot.plugins.modules import (
     podman_network,
     podman_preflight,

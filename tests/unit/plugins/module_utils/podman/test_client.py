@@ -10,7 +10,6 @@ import json
 from typing import Any
 
 import pytest
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     PodmanClient,
     PodmanError,
@@ -100,7 +99,12 @@ def test_inspect_broken_is_not_absent(kind: str, answers: dict[str, tuple[int, s
 
 @pytest.mark.parametrize(
     "text, version",
-    [("4.3.1\n", (4, 3, 1)), ("5.0.0-dev", (5, 0, 0)), ("podman version 5.4", (5, 4, 0)), ("4.9.4-rhel", (4, 9, 4))],
+    [
+        ("4.3.1\n", (4, 3, 1)),
+        ("5.0.0-dev", (5, 0, 0)),
+        ("podman version 5.4", (5, 4, 0)),
+        ("4.9.4-rhel", (4, 9, 4)),
+    ],
 )
 def test_parse_version(text: str, version: tuple[int, int, int]) -> None:
     assert parse_version(text) == version

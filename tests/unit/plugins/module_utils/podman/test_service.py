@@ -10,9 +10,11 @@ import json
 from typing import Any
 
 import pytest
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import service, units
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient, PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 
 INSPECTED: dict[str, Any] = {
     "Id": "c1",
@@ -28,7 +30,9 @@ INSPECTED: dict[str, Any] = {
     },
     "NetworkSettings": {"Networks": {"n": {"IPAddress": "10.0.0.2"}}},
 }
-DESIRED = service.Desired({"name": "web", "image": "x", "networks": [{"name": "n", "ip": "10.0.0.2"}]}, "{}", "d1", "i1")
+DESIRED = service.Desired(
+    {"name": "web", "image": "x", "networks": [{"name": "n", "ip": "10.0.0.2"}]}, "{}", "d1", "i1"
+)
 
 
 def seen(**changes: Any) -> service.Observed:

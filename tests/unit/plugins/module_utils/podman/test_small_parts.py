@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import (
     network,
     preflight,
@@ -41,7 +40,9 @@ def test_digest_knows_its_data_and_hides_them() -> None:
     assert secrets.make_digest("hunter2", rounds=1000) != digest
 
 
-@pytest.mark.parametrize("digest", ["", "abc", "md5$1$00$00", "pbkdf2-sha256$x$00$00", "pbkdf2-sha256$1$zz$00"])
+@pytest.mark.parametrize(
+    "digest", ["", "abc", "md5$1$00$00", "pbkdf2-sha256$x$00$00", "pbkdf2-sha256$1$zz$00"]
+)
 def test_unreadable_digest_matches_nothing(digest: str) -> None:
     assert not secrets.matches("", digest)
 
@@ -128,13 +129,25 @@ def test_least_unusual_combination_is_tried_first() -> None:
 @pytest.mark.parametrize(
     "message, remedy",
     [
-        ("Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied", "limits.conf"),
+        (
+            "Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
+            "limits.conf",
+        ),
         ("error setting rlimit type 7: operation not permitted", "limits.conf"),
-        ('Error: netavark: nftables error: unable to execute nft: No such file or directory (os error 2)', "nftables"),
-        ("Error: could not find \"netavark\" in one of [/usr/local/libexec/podman]", "netavark"),
-        ("Error: slirp4netns failed: open(\"/dev/net/tun\"): Permission denied", "/dev/net/tun"),
-        ("Error: failed to mount runtime directory for rootless netns: no such file or directory", "/run/user/1007"),
-        ('Error: cannot find UID/GID for user ann: no subuid ranges found for user "ann" in /etc/subuid', "--add-subuids"),
+        (
+            "Error: netavark: nftables error: unable to execute nft: No such file or directory (os error 2)",
+            "nftables",
+        ),
+        ('Error: could not find "netavark" in one of [/usr/local/libexec/podman]', "netavark"),
+        ('Error: slirp4netns failed: open("/dev/net/tun"): Permission denied', "/dev/net/tun"),
+        (
+            "Error: failed to mount runtime directory for rootless netns: no such file or directory",
+            "/run/user/1007",
+        ),
+        (
+            'Error: cannot find UID/GID for user ann: no subuid ranges found for user "ann" in /etc/subuid',
+            "--add-subuids",
+        ),
         ("write /var/tmp/x: no space left on device", "prune"),
     ],
 )
@@ -200,7 +213,9 @@ def test_session_keeps_what_is_set(tmp_path: Path) -> None:
 
 def test_unit_directory(tmp_path: Path) -> None:
     assert systemd.unit_directory(0, {}) == "/etc/containers/systemd"
-    assert systemd.unit_directory(1007, {"XDG_CONFIG_HOME": str(tmp_path)}) == f"{tmp_path}/containers/systemd"
+    assert (
+        systemd.unit_directory(1007, {"XDG_CONFIG_HOME": str(tmp_path)}) == f"{tmp_path}/containers/systemd"
+    )
 
 
 @pytest.mark.parametrize(

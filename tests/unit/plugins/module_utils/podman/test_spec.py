@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import spec as specs
 
 BASE: dict[str, Any] = {"name": "web", "image": "localhost/web:1"}
@@ -24,7 +23,8 @@ def made(**params: Any) -> list[str]:
     "params, expected",
     [
         ({"env": {"A": "b c"}}, ["--env=A=b c"]),
-        ({"networks": [{"name": "n", "ip": "10.0.0.2"}, {"name": "m"}]}, ["--network=n:ip=10.0.0.2", "--network=m"]),
+        ({"networks": [{"name": "n", "ip": "10.0.0.2"}, {"name": "m"}]},
+         ["--network=n:ip=10.0.0.2", "--network=m"]),
         ({"publish": ["127.0.0.1:80:80"]}, ["--publish=127.0.0.1:80:80"]),
         ({"read_only": True}, ["--read-only"]),
         ({"init": True}, ["--init"]),
@@ -34,7 +34,8 @@ def made(**params: Any) -> list[str]:
          ["--mount=type=bind,source=/a,target=/b,readonly=true"]),
         ({"mounts": [{"type": "tmpfs", "target": "/b", "options": ["tmpfs-size=1m"]}]},
          ["--mount=type=tmpfs,target=/b,tmpfs-size=1m"]),
-        ({"secrets": [{"name": "s", "type": "env", "target": "KEY", "uid": 5}]}, ["--secret=s,type=env,target=KEY"]),
+        ({"secrets": [{"name": "s", "type": "env", "target": "KEY", "uid": 5}]},
+         ["--secret=s,type=env,target=KEY"]),
         ({"secrets": [{"name": "s", "type": "mount", "uid": 0, "mode": "0400"}]},
          ["--secret=s,type=mount,uid=0,mode=0400"]),
         ({"stop_timeout": 0}, ["--stop-timeout=0"]),
