@@ -1,0 +1,61 @@
+# Everything a person does with this repository. `make` alone explains.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test molecule browser bench build clean dev
+
+help:
+	@echo 'make quickstart       a private model and its chatbot on this machine'
+	@echo 'make status           what runs'
+	@echo 'make down             remove it (PURGE=1: also images, models, key and cache)'
+	@echo 'make test             the whole test suite'
+	@echo 'make lint unit        the fast part of it'
+	@echo 'make bench            measure the running quickstart'
+	@echo 'make build            the collection as an archive'
+
+quickstart:
+	@tools/quickstart.sh
+
+status:
+	@tools/bootstrap.sh
+	@.venv/bin/ansible-playbook -i inventories/quickstart playbooks/status.yml
+
+down:
+	@tools/bootstrap.sh
+	@.venv/bin/ansible-playbook -i inventories/quickstart playbooks/teardown.yml $(if $(PURGE),-e private_ai_purge=true)
+
+dev:
+	@tools/bootstrap.sh --dev
+
+test: dev
+	@$(PYTHON) tools/run_tests.py all
+
+test-extended: dev
+	@$(PYTHON) tools/run_tests.py all extended
+
+lint: dev
+	@$(PYTHON) tools/run_tests.py lint
+
+unit: dev
+	@$(PYTHON) tools/run_tests.py unit
+
+sanity units molecule browser: dev
+	@$(PYTHON) tools/run_tests.py $@
+
+app-test: dev
+	@$(PYTHON) tools/run_tests.py app
+
+gateway-test: dev
+	@$(PYTHON) tools/run_tests.py gateway
+
+bench: dev
+	@$(PYTHON) tests/bench/bench_stack.py
+
+build: dev
+	@mkdir -p dist && .venv/bin/ansible-galaxy collection build --force --output-path dist
+
+clean:
+	rm -rf .venv .cache .ansible dist .pytest_cache .mypy_cache .ruff_cache

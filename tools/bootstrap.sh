@@ -1,0 +1,100 @@
+#!/bin/sh
+# Installs what is missing: Podman and friends by the system's package manager, Ansible into .venv.
+#   tools/bootstrap.sh         for `make quickstart`
+#   tools/bootstrap.sh --dev   for `make test`, too
+# Asks for privilege for the packages only. The second time it only looks.
+set -eu
+cd "$(dirname "$0")/.."
+
+dev=''
+[ "${1:-}" = --dev ] && dev=dev
+say() { printf '  %s\n' "$*"; }
+fail() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
+
+# shellcheck source=/dev/null
+. /etc/os-release
+family=" ${ID:-} ${ID_LIKE:-} "
+case "$family" in
+  *" debian "* | *" ubuntu "*) manager=apt ;;
+  *" fedora "* | *" rhel "* | *" centos "*) manager=dnf ;;
+  *) fail "${PRETTY_NAME:-this system} is not supported; supported: Debian 12 and 13, Ubuntu 22.04 and newer, Fedora, RHEL 9 and newer" ;;
+esac
+case "$(uname -m)" in
+  x86_64 | aarch64) ;;
+  *) fail "the architecture $(uname -m) is not supported; supported: x86_64, aarch64" ;;
+esac
+
+python=python3
+if [ "$manager" = apt ]; then
+  packages="podman runc netavark aardvark-dns uidmap slirp4netns fuse-overlayfs mmdebstrap iptables nftables iproute2 procps ca-certificates"
+  case "$family" in
+    *" ubuntu "*) packages="$packages ubuntu-keyring" ;;
+    *) packages="$packages debian-archive-keyring" ;;
+  esac
+  # Ubuntu 22.04 has Python 3.10 by default; ansible-core 2.19 needs 3.11.
+  [ "${VERSION_ID:-}" = 22.04 ] && python=python3.11
+  [ "${VERSION_CODENAME:-}" = bookworm ] || [ "${VERSION_ID:-}" = 22.04 ] || packages="$packages passt"
+  packages="$packages $python $python-venv"
+  [ -n "$dev" ] && packages="$packages chromium haproxy fonts-dejavu-core git rsync"
+  missing() { for one in $packages; do dpkg-query -W -f '${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || printf ' %s' "$one"; done; }
+  install() { as_root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$1"; }
+else
+  case "${VERSION_ID:-}" in 9*) [ "${ID:-}" != fedora ] && python=python3.12 ;; esac
+  packages="podman runc netavark aardvark-dns shadow-utils slirp4netns fuse-overlayfs iproute procps-ng ca-certificates $python"
+  [ -n "$dev" ] && packages="$packages chromium haproxy dejavu-sans-fonts git rsync"
+  missing() { for one in $packages; do rpm -q --quiet --whatprovides "$one" || printf ' %s' "$one"; done; }
+  install() { as_root "dnf install -y -q$1"; }
+fi
+
+# Runs one line as root: directly, by sudo, or not at all with the line to run.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    sh -c "$1"
+  elif command -v sudo >/dev/null; then
+    say "with sudo: $1"
+    sudo sh -c "$1"
+  else
+    fail "these packages are missing and there is no sudo. Remedy: run this as root, then try again: $1"
+  fi
+}
+
+# An installed chromium-browser, haproxy or crun elsewhere does not matter; the packages are what is tested.
+needed=$(missing)
+if [ -n "$needed" ]; then
+  say "installing:$needed"
+  mkdir -p .cache
+  if ! install "$needed" >.cache/packages.log 2>&1; then
+    tail -n 15 .cache/packages.log >&2
+    fail "installing packages failed; the whole output is in .cache/packages.log"
+  fi
+fi
+
+if [ "$(id -u)" != 0 ]; then
+  user=$(id -un)
+  grep -q "^$user:" /etc/subuid 2>/dev/null || fail "user $user has no subordinate ids, which rootless Podman needs." \
+    "Remedy, as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user"
+fi
+
+# The distribution's Python where it fits, not one that happens to be first on the PATH.
+interpreter=/usr/bin/$python
+[ -x "$interpreter" ] || interpreter=$(command -v "$python") || fail "no $python was found after installing it"
+"$interpreter" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+  fail "$interpreter is $("$interpreter" --version 2>&1); Python 3.11 or newer is needed"
+
+lock=requirements/${dev:-run}.lock
+stamp=.venv/.installed-${dev:-run}
+wanted=$(cat "$lock" requirements/uv.lock | cksum)-$("$interpreter" --version)
+if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+  say "installing Ansible into .venv${dev:+ with the tools of the tests}"
+  if [ "$(cat .venv/.python 2>/dev/null)" != "$("$interpreter" --version)" ]; then
+    rm -rf .venv
+    "$interpreter" -m venv .venv
+    "$interpreter" --version >.venv/.python
+  fi
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+  # uv is quick but trusts its own certificates by default; this makes it use the host's.
+  UV_NATIVE_TLS=1 UV_SYSTEM_CERTS=1 .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r "$lock"
+  printf '%s' "$wanted" >"$stamp"
+  # The tools of the tests hold everything that running needs.
+  [ -z "$dev" ] || printf '%s' "$(cat requirements/run.lock requirements/uv.lock | cksum)-$("$interpreter" --version)" >.venv/.installed-run
+fi

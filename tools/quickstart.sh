@@ -1,0 +1,31 @@
+#!/bin/sh
+# `make quickstart`: installs what is missing, then runs site.yml on this machine and shows what long steps are doing.
+set -eu
+cd "$(dirname "$0")/.."
+
+echo "Private AI chat on one machine"
+echo "  1. packages and Ansible  2. images (the first time: minutes)  3. model, gateway, chatbot"
+tools/bootstrap.sh
+
+mkdir -p .cache
+PRIVATE_AI_PROGRESS_FILE=$PWD/.cache/progress.log
+export PRIVATE_AI_PROGRESS_FILE
+: >"$PRIVATE_AI_PROGRESS_FILE"
+
+# Modules append plain lines while Ansible is silent. sed puts them apart from Ansible's own.
+tail -n +1 -F "$PRIVATE_AI_PROGRESS_FILE" 2>/dev/null | sed -u 's/^/    ... /' &
+watcher=$!
+stop_watching() {
+  # The pipe's two halves: tail ends sed.
+  pkill -P $$ -x tail 2>/dev/null || kill "$watcher" 2>/dev/null || true
+}
+trap stop_watching EXIT
+trap 'exit 130' INT TERM
+
+status=0
+# shellcheck disable=SC2086  # several words are meant
+.venv/bin/ansible-playbook -i inventories/quickstart site.yml ${QUICKSTART_ARGS:-} || status=$?
+if [ "$status" != 0 ]; then
+  echo "The quickstart stopped (status $status). The message above says why and what helps; then run it again." >&2
+fi
+exit "$status"
