@@ -155,6 +155,8 @@ class FakeGateway:
             return
         self._write(writer, chunk(None, "stop"))
         self._write(writer, b"data: [DONE]\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.01)  # the end comes by itself, as from a server behind a gateway
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 
@@ -210,10 +212,17 @@ async def running(gateway: FakeGateway | None, **settings: Any) -> AsyncIterator
         try:
             yield Running(service, server, sock.getsockname()[1], client)
         finally:
+            # Not by `should_exit`, which takes uvicorn a third of a second; test_server.py does it properly.
             service.stop_all()
             await client.aclose()
-            server.should_exit = True
-            await task
+            for listener in server.servers:
+                listener.close()
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
+            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
+            await service.aclose()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def closed_port() -> int:

@@ -132,7 +132,6 @@ async def serve(
     def on_signal() -> None:
         if stopping.is_set():  # the second signal: now
             service.stop_all()
-        service.draining = True
         stopping.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
