@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -68,8 +70,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[RealStack]:
-    """The real application before the paced model, or what CHATBOT_URL names."""
-    with RealStack.start() as stack:
+    """The real application before a quick model, or what CHATBOT_URL names."""
+    with RealStack.start(rate=200, tokens=60) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def slow_site() -> Iterator[RealStack]:
+    """The same before a model as slow as real ones: an answer takes a minute unless it is stopped."""
+    with RealStack.start(rate=20, tokens=1200) as stack:
         yield stack
 
 
@@ -96,13 +105,21 @@ class Tab:
     def open(self) -> Page:
         """Load the page and wait until it can be used."""
         self.page.goto(self.url)
-        self.page.wait_for_selector("#shell:not([hidden])")
+        self.ready()
         return self.page
+
+    def ready(self) -> None:
+        """Wait until the page's script has started; says what it was waiting for otherwise."""
+        try:
+            self.page.wait_for_selector("#shell:not([hidden])")
+        except PlaywrightError as error:
+            failed = [f"{request.url}: {request.failure}" for request in self.requests if request.failure]
+            pytest.fail(f"the page did not start; failed: {failed}; complaints: {self.complaints}; {error}")
 
     def reload(self) -> None:
         """Load the page again."""
         self.page.reload()
-        self.page.wait_for_selector("#shell:not([hidden])")
+        self.ready()
 
     def ask(self, question: str, wait: bool = True) -> None:
         """Type a question, press Enter and wait for the end of its answer."""
@@ -110,6 +127,14 @@ class Tab:
         self.page.press("#question", "Enter")
         if wait:
             self.answered()
+
+    def until(self, condition: str, seconds: float = 15) -> None:
+        """Wait until a JavaScript expression is true; page.wait_for_function needs eval, which the page forbids."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            if time.monotonic() > end:
+                pytest.fail(f"waited {seconds} s for {condition}")
+            self.page.wait_for_timeout(30)
 
     def answered(self) -> None:
         """Wait until the answer being written is complete."""
@@ -142,7 +167,7 @@ def tab(browser: Browser) -> Iterator[TabMaker]:
         context.add_init_script(WATCH)
         contexts.append(context)
         one = Tab(context.new_page(), url)
-        one.page.on("request", one.requests.append)
+        one.page.on("request", lambda request: one.requests.append(request))  # noqa: PLW0108  no builtins taken here
         one.page.on("console", lambda message: one.complain(message.type, message.text))
         one.page.on("pageerror", lambda error: one.complaints.append(f"uncaught: {error}"))
         tabs.append(one)

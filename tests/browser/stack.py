@@ -56,8 +56,8 @@ class RealStack:
         self.processes = processes
 
     @classmethod
-    def start(cls, rate: int = 40, tokens: int = 80) -> RealStack:
-        """Start model and application, or use the page at CHATBOT_URL."""
+    def start(cls, rate: int, tokens: int) -> RealStack:
+        """Start a model that writes `tokens` at `rate` per second and the application, or use CHATBOT_URL."""
         given = os.environ.get("CHATBOT_URL")
         if given:
             return cls(given.rstrip("/") + "/", None, [])

@@ -15,7 +15,7 @@ const phone = matchMedia("(hover: none) and (pointer: coarse)");
 async function configuration() {
   const nothing = { title: "", language: "auto", model: "", version: "", limits: {}, system_prompt: null };
   try {
-    const response = await fetch("api/config", { cache: "no-store" });
+    const response = await fetch("api/config", { cache: "no-store", signal: AbortSignal.timeout(10_000) });
     if (!response.ok) return nothing;
     return { ...nothing, ...(await response.json()) };
   } catch {
@@ -32,7 +32,8 @@ function startLanguage() {
     button.textContent = t("language.short");
     button.lang = t("language.other");
     button.title = t("language.switch");
-    button.setAttribute("aria-label", t("language.switch"));
+    // The visible letters belong to the name, so that "click PT" works by voice.
+    button.setAttribute("aria-label", `${t("language.short")}: ${t("language.switch")}`);
   };
   onLanguage(show);
   show();

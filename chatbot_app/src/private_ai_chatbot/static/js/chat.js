@@ -2,6 +2,7 @@
 
 import { announce, byId, copyText, make } from "./dom.js";
 import { retryAfter } from "./errors.js";
+import { startFollowing, toEnd } from "./follow.js";
 import { onLanguage, place, t, tn } from "./i18n.js";
 import { AnswerView, editView, flashCopied, userView } from "./messages.js";
 import { scoped } from "./settings.js";
@@ -38,7 +39,7 @@ export function startChat(configured, changed) {
   notify = changed;
   byId("log").addEventListener("click", onAction);
   onLanguage(render);
-  followEnd();
+  startFollowing();
   render();
 }
 
@@ -379,38 +380,6 @@ async function onAction(event) {
     announce(t(done ? "message.copied" : "message.copy.failed"));
     if (done) flashCopied(button);
   }
-}
-
-// --- staying at the end while it grows, unless the visitor scrolls up ----------------------------
-
-let following = true;
-
-function toEnd() {
-  const scroll = byId("scroll");
-  following = true;
-  scroll.scrollTop = scroll.scrollHeight;
-}
-
-function followEnd() {
-  const scroll = byId("scroll");
-  const latest = byId("latest");
-  let before = 0;
-  const look = () => {
-    const distance = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight;
-    if (scroll.scrollTop < before - 2) following = false;
-    if (distance < 48) following = true;
-    before = scroll.scrollTop;
-    latest.hidden = following || byId("log").hidden || distance < 160;
-  };
-  scroll.addEventListener("scroll", look, { passive: true });
-  latest.addEventListener("click", () => {
-    toEnd();
-    byId("question").focus();
-  });
-  new ResizeObserver(() => {
-    if (following && !byId("log").hidden) scroll.scrollTop = scroll.scrollHeight;
-    look();
-  }).observe(byId("log"));
 }
 
 /** The open conversation was deleted: drop it without saving it again. */

@@ -148,8 +148,9 @@ export class AnswerView {
     if (this.#text) this.#text.finish();
     if (this.#thinkingText?.source) this.#thinkingText.finish();
     this.#foot.replaceChildren();
-    const note = { stopped: "message.stopped", cut: "message.cut", interrupted: "message.interrupted" }[message.state];
-    if (note) this.#foot.append(make("p", { class: "ending" }, t(note)));
+    const notes = [{ stopped: "message.stopped", cut: "message.cut", interrupted: "message.interrupted" }[message.state],
+      message.trimmed && "message.trimmed"];
+    for (const note of notes.filter(Boolean)) this.#foot.append(make("p", { class: "ending" }, t(note)));
     if (message.state === "failed") this.#foot.append(errorView(message));
     const actions = make("div", { class: "actions" });
     if (message.content) actions.append(action("copy", "message.copy", "copy"));

@@ -34,7 +34,9 @@ export async function openStore() {
   try {
     const request = indexedDB.open(scoped("history"), 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id" });
-    database = await finished(request);
+    // Some browsers never answer in private windows; the page must not wait for ever.
+    const late = new Promise((_, reject) => setTimeout(() => reject(new Error("no answer")), 3_000));
+    database = await Promise.race([finished(request), late]);
     return true;
   } catch {
     database = null;
