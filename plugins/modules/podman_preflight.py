@@ -271,7 +271,8 @@ class Preflight:
     def facts(self, info: dict[str, t.Any], version: tuple[int, int, int]) -> dict[str, t.Any]:
         """Return what podman and the host say without an experiment."""
         host, store = info["host"], info["store"]
-        systemd = make_systemd(self.module).usable()
+        manager = make_systemd(self.module)
+        systemd = manager.usable()
         root = store.get("graphRoot", "")
         free = shutil.disk_usage(root).free // 2**20 if os.path.isdir(root) else None
         generator = quadlet_generator() is not None
@@ -280,7 +281,9 @@ class Preflight:
             "rootless": bool(host["security"]["rootless"]),
             "arch": host["arch"],
             "systemd": systemd,
-            "quadlet": systemd and generator and version >= quadlet.MINIMUM_VERSION,
+            "quadlet": (
+                systemd and generator and version >= quadlet.MINIMUM_VERSION and manager.carries_quadlet()
+            ),
             "cgroup": host.get("cgroupVersion", ""),
             "cgroup_manager": host.get("cgroupManager", ""),
             "network_backend": host.get("networkBackend", ""),

@@ -342,6 +342,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.service 
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import (
     RESTART_UNIT,
     Systemd,
+    cgroup_v1,
     quadlet_generator,
     unit_directory,
 )
@@ -455,6 +456,8 @@ def choose_backend(wanted: str, version: tuple[int, ...], runtime: str | None, s
         why = "systemd does not answer" + (
             " (log in, or enable linger for this user)" if systemd.rootless else ""
         )
+    elif not systemd.carries_quadlet():
+        why = "for an ordinary user Quadlet needs version 2 of the control groups"
     if not why:
         return "quadlet"
     if wanted == "quadlet":
@@ -568,7 +571,7 @@ class Service:
             desired.spec,
             desired.digest,
             rootless=self.systemd.rootless,
-            cgroup_v1=not os.path.exists("/sys/fs/cgroup/cgroup.controllers"),
+            cgroup_v1=cgroup_v1(),
             at_boot=self.state == "started",
         )
         text = self.units.read()

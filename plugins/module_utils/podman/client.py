@@ -152,7 +152,7 @@ class PodmanClient:
         :param check: raise :class:`PodmanError` when the exit status is not 0.
         :param data: standard input, passed as it is (the way secrets travel, never as an argument).
         :param environ: variables added to the environment.
-        :param timeout: seconds after which the command is ended and PodmanError raised, also without ``check``.
+        :param timeout: seconds after which the command is ended with PodmanError, also without ``check``.
         """
         argv = self.argv(args)
         full = argv
@@ -234,10 +234,13 @@ class PodmanClient:
         )
 
     def _is_absent(self, kind: str, name: str, failed: Completed) -> bool:
-        # "inspect" fails with the same status for "absent" and "broken"; "exists" tells them apart.
-        # Secrets have no "exists" before Podman 4.5, so their message is read.
+        # "inspect" fails with the same status for "absent" and "broken". Its message is asked first, because
+        # a container that systemd is just making again may exist a moment later.
+        if f"no such {kind}" in failed.stderr.lower():
+            return True
+        # Secrets have no "exists" before Podman 4.5.
         if kind == "secret":
-            return "no such secret" in failed.stderr or "no secret with name or id" in failed.stderr
+            return "no secret with name or id" in failed.stderr
         return self.run([kind, "exists", name], check=False).rc == 1
 
     def exists(self, kind: str, name: str) -> bool:

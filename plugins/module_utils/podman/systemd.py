@@ -82,6 +82,15 @@ class Systemd:
         except OSError:
             return False
 
+    def carries_quadlet(self) -> bool:
+        """Return whether units made by Quadlet can run.
+
+        On version 1 of the control groups podman leaves an ordinary user's service for a scope of its own
+        ("New main PID does not belong to service, refusing"), so that systemd ends
+        the container. Those of root work.
+        """
+        return not (self.rootless and cgroup_v1())
+
     def is_active(self, unit: str) -> bool:
         """Return whether the unit runs."""
         return self.run(["is-active", "--quiet", unit], check=False).rc == 0
@@ -126,6 +135,11 @@ class Systemd:
 def quadlet_generator() -> str | None:
     """Return the path of podman's unit generator on this host, None when there is none."""
     return next((path for path in quadlet.GENERATORS if os.access(path, os.X_OK)), None)
+
+
+def cgroup_v1() -> bool:
+    """Return whether this host has version 1 of the control groups, alone or mixed with version 2."""
+    return not os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 
 
 def unit_directory(uid: int, environ: t.Mapping[str, str]) -> str:

@@ -24,12 +24,17 @@ from ansible_collections.private_ai.chatbot.plugins.modules import (
 class Manager:
     """A stand-in for systemd."""
 
-    def __init__(self, usable: bool, rootless: bool = False) -> None:
+    rootless = False
+
+    def __init__(self, usable: bool, carries: bool = True) -> None:
         self._usable = usable
-        self.rootless = rootless
+        self._carries = carries
 
     def usable(self) -> bool:
         return self._usable
+
+    def carries_quadlet(self) -> bool:
+        return self._carries
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,13 @@ def test_backend(
 ) -> None:
     monkeypatch.setattr(podman_service, "quadlet_generator", lambda: generator)
     assert podman_service.choose_backend(wanted, version, runtime, Manager(usable)) == expected
+
+
+def test_user_on_version_1_of_control_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(podman_service, "quadlet_generator", lambda: "/g")
+    assert podman_service.choose_backend("auto", (5, 4, 2), None, Manager(True, carries=False)) == "container"
+    with pytest.raises(PodmanError, match="version 2 of the control groups"):
+        podman_service.choose_backend("quadlet", (5, 4, 2), None, Manager(True, carries=False))
 
 
 def test_backend_that_cannot_be_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,8 @@ def test_inspect_present() -> None:
     "kind, answers",
     [
         ("container", {"inspect": (125, "[]", "Error: x"), "exists": (1, "", "")}),
+        # Made again by systemd between the two questions.
+        ("container", {"inspect": (125, "[]", "Error: no such container x"), "exists": (0, "", "")}),
         ("secret", {"inspect": (125, "[]", "Error: inspecting secret: no such secret")}),
         # Podman 4.3.1 and 5 word it differently.
         ("secret", {"inspect": (125, "[]", 'Error: no secret with name or id "x": no such secret')}),
