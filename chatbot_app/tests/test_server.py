@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -19,7 +19,12 @@ from support import PAGE, PATIENCE, Answer, FakeGateway, closed_port, events, te
 
 pytestmark = pytest.mark.anyio
 
+_KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 BODY = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
+
+
+class HasPort(Protocol):
+    port: int
 
 
 @dataclass
@@ -47,14 +52,18 @@ async def start(**environ: str) -> asyncio.subprocess.Process:
         sys.executable,
         "-m",
         "private_ai_chatbot",
-        env={"PATH": os.environ["PATH"], "HOST": "127.0.0.1", **environ},
+        env={
+            **{name: os.environ[name] for name in _KEPT if name in os.environ},
+            "HOST": "127.0.0.1",
+            **environ,
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
 
 
 @contextlib.asynccontextmanager
-async def program(gateway: FakeGateway, **environ: str) -> AsyncIterator[Program]:
+async def program(gateway: HasPort, **environ: str) -> AsyncIterator[Program]:
     port, metrics_port = closed_port(), closed_port()
     address = f"http://127.0.0.1:{gateway.port}"
     process = await start(ADDRESS=address, PORT=str(port), METRICS_PORT=str(metrics_port), **environ)
