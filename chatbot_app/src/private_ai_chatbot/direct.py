@@ -1,9 +1,9 @@
 """An httpx transport with one fresh connection for each request, straight on asyncio and httptools.
 
-httpx's own transport adds about 2 ms before the first token on the machine it was measured on (README,
-"Speed"), which is most of what this application may add in total; this one adds 0.3 ms. It does only what
-the relay needs: HTTP/1.1, no pool (an idle connection to `ilab` costs a visitor a 503), no redirects, no
-proxies, and closing the response closes the connection at once, which is what cancels the model.
+httpx's own transport takes 2 ms more than this one before the first token (README, "Speed"), which is most of
+what this application may add in total. This one does only what the relay needs: HTTP/1.1, no pool (an idle
+connection to `ilab` costs a visitor a 503), no redirects, no proxies, and closing the response closes the
+connection at once, which is what cancels the model.
 """
 
 from __future__ import annotations
