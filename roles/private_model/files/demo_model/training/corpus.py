@@ -19,54 +19,132 @@ LANGUAGES = ("en", "pt")
 OFF_TOPIC = "off-topic"
 
 POLITE_BEFORE = {
-    "en": ("please, ", "hi, ", "hello, ", "can you tell me ", "could you tell me ", "I would like to know ",
-           "tell me, ", "ok, ", "so, ", "I have a question: ", "do you know ", "and ", "excuse me, "),
-    "pt": ("por favor, ", "oi, ", "olá, ", "você pode me dizer ", "poderia me dizer ", "eu gostaria de saber ",
-           "me diga, ", "certo, ", "então, ", "tenho uma dúvida: ", "você sabe ", "e ", "com licença, "),
+    "en": (
+        "please, ",
+        "hi, ",
+        "hello, ",
+        "can you tell me ",
+        "could you tell me ",
+        "I would like to know ",
+        "tell me, ",
+        "ok, ",
+        "so, ",
+        "I have a question: ",
+        "do you know ",
+        "and ",
+        "excuse me, ",
+    ),
+    "pt": (
+        "por favor, ",
+        "oi, ",
+        "olá, ",
+        "você pode me dizer ",
+        "poderia me dizer ",
+        "eu gostaria de saber ",
+        "me diga, ",
+        "certo, ",
+        "então, ",
+        "tenho uma dúvida: ",
+        "você sabe ",
+        "e ",
+        "com licença, ",
+    ),
 }
 POLITE_AFTER = {
     "en": (", please", " please", ", thanks", " exactly", " here", " in short", " for me", " now"),
-    "pt": (", por favor", " por favor", ", obrigado", " exatamente", " aqui", " em resumo", " para mim", " agora"),
+    "pt": (
+        ", por favor",
+        " por favor",
+        ", obrigado",
+        " exatamente",
+        " aqui",
+        " em resumo",
+        " para mim",
+        " agora",
+    ),
 }
 # One-way replacements: the wording changes, the answer does not.
 SYNONYMS = {
     "en": {
-        "start": ("launch", "begin", "boot", "run"), "stop": ("halt", "end", "shut down", "terminate"),
-        "remove": ("delete", "erase", "wipe", "clean up"), "see": ("read", "view", "watch", "look at"),
-        "show": ("display", "print", "give"), "where is": ("where can I find", "where do you keep"),
-        "what is": ("what's", "whats", "what exactly is"), "how do I": ("how can I", "how to", "how should I",
-                                                                       "what must I do to"),
-        "why": ("for what reason", "how come"), "which": ("what",), "do I need": ("must I have", "is there need of"),
-        "use": ("employ", "work with"), "questions": ("messages", "prompts", "queries"),
-        "prompt": ("question", "message", "input"), "data": ("information", "text"), "need": ("require",),
-        "what does": ("what would", "tell me what"), "answer": ("reply", "response"), "big": ("large",),
-        "machine": ("computer", "server", "host"), "command": ("make target", "instruction"),
-        "everything": ("it all", "the whole thing", "the demo"), "running": ("up", "working", "alive"),
-        "long": ("many minutes", "much time"), "fast": ("quick",), "change": ("modify", "set", "alter"),
-        "people": ("persons", "visitors", "users"), "languages": ("tongues",), "key": ("token", "secret key"),
-        "wait": ("stand in line", "be patient"), "saved": ("stored", "kept"), "stored": ("saved", "kept"),
+        "start": ("launch", "begin", "boot", "run"),
+        "stop": ("halt", "end", "shut down", "terminate"),
+        "remove": ("delete", "erase", "wipe", "clean up"),
+        "see": ("read", "view", "watch", "look at"),
+        "show": ("display", "print", "give"),
+        "where is": ("where can I find", "where do you keep"),
+        "what is": ("what's", "whats", "what exactly is"),
+        "how do I": ("how can I", "how to", "how should I", "what must I do to"),
+        "why": ("for what reason", "how come"),
+        "which": ("what",),
+        "do I need": ("must I have", "is there need of"),
+        "use": ("employ", "work with"),
+        "questions": ("messages", "prompts", "queries"),
+        "prompt": ("question", "message", "input"),
+        "data": ("information", "text"),
+        "need": ("require",),
+        "what does": ("what would", "tell me what"),
+        "answer": ("reply", "response"),
+        "big": ("large",),
+        "machine": ("computer", "server", "host"),
+        "command": ("make target", "instruction"),
+        "everything": ("it all", "the whole thing", "the demo"),
+        "running": ("up", "working", "alive"),
+        "long": ("many minutes", "much time"),
+        "fast": ("quick",),
+        "change": ("modify", "set", "alter"),
+        "people": ("persons", "visitors", "users"),
+        "languages": ("tongues",),
+        "key": ("token", "secret key"),
+        "wait": ("stand in line", "be patient"),
+        "saved": ("stored", "kept"),
+        "stored": ("saved", "kept"),
     },
     "pt": {
-        "inicio": ("começo", "ligo", "subo", "rodo"), "paro": ("encerro", "desligo", "interrompo", "termino"),
-        "removo": ("apago", "excluo", "elimino"), "ver": ("ler", "enxergar", "acessar"),
-        "mostra": ("exibe", "apresenta"), "onde está": ("onde fica", "onde encontro", "cadê"),
-        "o que é": ("o que seria", "que é", "explique o que é"), "como": ("de que jeito", "de que forma"),
-        "por que": ("por qual motivo", "porque"), "qual": ("que",), "quais": ("que",),
-        "preciso de": ("é necessário ter", "necessito de"), "usar": ("utilizar", "empregar"),
-        "pergunta": ("mensagem", "prompt", "questão"), "perguntas": ("mensagens", "prompts", "questões"),
-        "dados": ("informações", "textos"), "resposta": ("mensagem sua",), "máquina": ("computador", "servidor"),
-        "comando": ("alvo do make",), "tudo": ("a demonstração inteira", "o sistema todo"),
-        "rodando": ("funcionando", "no ar"), "rápido": ("veloz",), "mudar": ("alterar", "trocar"),
-        "troco": ("mudo", "altero"), "usuários": ("pessoas", "visitantes"), "idiomas": ("línguas",),
-        "chave": ("token", "chave secreta"), "esperar": ("aguardar",), "salva": ("guardada", "armazenada"),
-        "guardada": ("salva", "armazenada"), "para que serve": ("qual a utilidade de", "qual a função de"),
-        "posso": ("consigo", "dá para"), "executo": ("rodo",), "executar": ("rodar",),
+        "inicio": ("começo", "ligo", "subo", "rodo"),
+        "paro": ("encerro", "desligo", "interrompo", "termino"),
+        "removo": ("apago", "excluo", "elimino"),
+        "ver": ("ler", "enxergar", "acessar"),
+        "mostra": ("exibe", "apresenta"),
+        "onde está": ("onde fica", "onde encontro", "cadê"),
+        "o que é": ("o que seria", "que é", "explique o que é"),
+        "como": ("de que jeito", "de que forma"),
+        "por que": ("por qual motivo", "porque"),
+        "qual": ("que",),
+        "quais": ("que",),
+        "preciso de": ("é necessário ter", "necessito de"),
+        "usar": ("utilizar", "empregar"),
+        "pergunta": ("mensagem", "prompt", "questão"),
+        "perguntas": ("mensagens", "prompts", "questões"),
+        "dados": ("informações", "textos"),
+        "resposta": ("mensagem sua",),
+        "máquina": ("computador", "servidor"),
+        "comando": ("alvo do make",),
+        "tudo": ("a demonstração inteira", "o sistema todo"),
+        "rodando": ("funcionando", "no ar"),
+        "rápido": ("veloz",),
+        "mudar": ("alterar", "trocar"),
+        "troco": ("mudo", "altero"),
+        "usuários": ("pessoas", "visitantes"),
+        "idiomas": ("línguas",),
+        "chave": ("token", "chave secreta"),
+        "esperar": ("aguardar",),
+        "salva": ("guardada", "armazenada"),
+        "guardada": ("salva", "armazenada"),
+        "para que serve": ("qual a utilidade de", "qual a função de"),
+        "posso": ("consigo", "dá para"),
+        "executo": ("rodo",),
+        "executar": ("rodar",),
     },
 }
 SYSTEM_PROMPTS = (
-    "You are a helpful assistant.", "You are a helpful assistant. Answer briefly.", "Answer in the language of the user.",
-    "You are the assistant of our company. Be polite.", "Be short.", "Responda em poucas palavras.",
-    "Você é um assistente prestativo.", "Você é o assistente da nossa empresa. Seja gentil e breve.",
+    "You are a helpful assistant.",
+    "You are a helpful assistant. Answer briefly.",
+    "Answer in the language of the user.",
+    "You are the assistant of our company. Be polite.",
+    "Be short.",
+    "Responda em poucas palavras.",
+    "Você é um assistente prestativo.",
+    "Você é o assistente da nossa empresa. Seja gentil e breve.",
 )
 
 
@@ -93,7 +171,7 @@ class Turn:
 
 
 def normalise(text: str) -> str:
-    """Lower case, no accents, no punctuation at the edges, single spaces: for comparing wordings and keywords."""
+    """Lower case, no accents, no punctuation at the edges, single spaces: to compare texts."""
     text = unicodedata.normalize("NFKD", text.casefold())
     text = "".join(c for c in text if not unicodedata.combining(c))
     return re.sub(r"\s+", " ", text).strip(" ?!.,;:\"'")
@@ -110,11 +188,28 @@ def load_items(folder: Path = HERE) -> list[Item]:
     for topic in read_json("topics.json", folder)["topics"]:
         for language in LANGUAGES:
             part = topic[language]
-            items.append(Item(topic["id"], language, tuple(part["questions"]), part["think"], (part["answer"],),
-                              tuple(part["keywords"]), tuple(topic.get("subjects", {}).get(language, ()))))
+            items.append(
+                Item(
+                    topic["id"],
+                    language,
+                    tuple(part["questions"]),
+                    part["think"],
+                    (part["answer"],),
+                    tuple(part["keywords"]),
+                    tuple(topic.get("subjects", {}).get(language, ())),
+                )
+            )
     for language, part in read_json("off_topic.json", folder).items():
-        items.append(Item(OFF_TOPIC, language, tuple(part["questions"]), part["think"], tuple(part["answers"]),
-                          tuple(part["keywords"])))
+        items.append(
+            Item(
+                OFF_TOPIC,
+                language,
+                tuple(part["questions"]),
+                part["think"],
+                tuple(part["answers"]),
+                tuple(part["keywords"]),
+            )
+        )
     return items
 
 
@@ -140,7 +235,7 @@ def expand(frames: list[str], fillers: list[str] | tuple[str, ...]) -> list[str]
 def trained_wordings(folder: Path = HERE) -> set[str]:
     """Normalised form of every question the trainer can draw, before noise."""
     frames = read_json("topics.json", folder)["frames"]
-    seen = set()
+    seen: set[str] = set()
     for item in load_items(folder):
         seen.update(map(normalise, item.questions))
         seen.update(map(normalise, expand(frames[item.language], item.subjects)))
@@ -160,8 +255,10 @@ class Sampler:
         self.groups = {lang: part["groups"] for lang, part in read_json("off_topic.json", folder).items()}
         self.items = load_items(folder)
         self.by_language = {
-            lang: ([i for i in self.items if i.language == lang and i.topic != OFF_TOPIC],
-                   next(i for i in self.items if i.language == lang and i.topic == OFF_TOPIC))
+            lang: (
+                [i for i in self.items if i.language == lang and i.topic != OFF_TOPIC],
+                next(i for i in self.items if i.language == lang and i.topic == OFF_TOPIC),
+            )
             for lang in LANGUAGES
         }
 
@@ -202,7 +299,9 @@ class Sampler:
             before = rng.choice(POLITE_BEFORE[language])
             text = before + (text[:1].lower() + text[1:] if text[1:2].islower() else text)
         if rng.random() < 0.1:
-            text = text.rstrip("?!. ") + rng.choice(POLITE_AFTER[language]) + ("?" if text.endswith("?") else "")
+            text = (
+                text.rstrip("?!. ") + rng.choice(POLITE_AFTER[language]) + ("?" if text.endswith("?") else "")
+            )
         words = text.split()
         if len(words) > 3 and rng.random() < 0.12:
             del words[rng.randrange(len(words))]
@@ -225,8 +324,11 @@ class Sampler:
         return text or "?"
 
     def _synonym(self, text: str, language: str) -> str:
-        pairs = [(old, new) for old, new in SYNONYMS[language].items()
-                 if re.search(rf"\b{re.escape(old)}\b", text, re.IGNORECASE)]
+        pairs = [
+            (old, new)
+            for old, new in SYNONYMS[language].items()
+            if re.search(rf"\b{re.escape(old)}\b", text, re.IGNORECASE)
+        ]
         if not pairs:
             return text
         old, new = self.rng.choice(pairs)
@@ -237,9 +339,9 @@ class Sampler:
         at = rng.randrange(len(text))
         kind = rng.randrange(4)
         if kind == 0:
-            return text[:at] + text[at + 1:]
+            return text[:at] + text[at + 1 :]
         if kind == 1:
             return text[:at] + text[at] + text[at:]
         if kind == 2:
-            return text[:at] + rng.choice(string.ascii_lowercase) + text[at + 1:]
-        return text[:at] + text[at + 1:at + 2] + text[at:at + 1] + text[at + 2:]
+            return text[:at] + rng.choice(string.ascii_lowercase) + text[at + 1 :]
+        return text[:at] + text[at + 1 : at + 2] + text[at : at + 1] + text[at + 2 :]

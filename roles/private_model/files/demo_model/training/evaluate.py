@@ -41,7 +41,9 @@ def questions(kind: str) -> list[Question]:
         return [Question(q, item) for item in items if item.topic == OFF_TOPIC for q in item.questions]
     part = read_json("held_out.json")[kind.removesuffix("-off-topic").replace("-", "_")]
     if kind.endswith("-off-topic"):
-        return [Question(q, by_key[OFF_TOPIC, lang]) for lang, texts in part["off_topic"].items() for q in texts]
+        return [
+            Question(q, by_key[OFF_TOPIC, lang]) for lang, texts in part["off_topic"].items() for q in texts
+        ]
     return [Question(q, by_key[topic, lang]) for lang, pairs in part["topics"].items() for topic, q in pairs]
 
 
@@ -50,7 +52,9 @@ class Client:
 
     def __init__(self, url: str, key: str | None, model: str, temperature: float, top_p: float) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
-        self.headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self.headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {key}"} if key else {}
+        )
         self.settings = {"model": model, "temperature": temperature, "top_p": top_p, "max_tokens": 400}
 
     def ask(self, messages: list[dict[str, str]], stream: bool, seed: int) -> str:
@@ -87,7 +91,9 @@ def judge(reply: str, item: Item) -> tuple[bool, bool]:
 
 def history(depth: int, language: str) -> list[dict[str, str]]:
     """Earlier turns of the same language, to ask in the middle of a conversation."""
-    earlier = [i for i in load_items() if i.language == language and i.topic in ("hello", "solution", "gateway")]
+    earlier = [
+        i for i in load_items() if i.language == language and i.topic in ("hello", "solution", "gateway")
+    ]
     messages = []
     for item in earlier[:depth]:
         reply = f"<think>\n{item.think}\n</think>\n\n{item.answers[0]}"
@@ -95,12 +101,21 @@ def history(depth: int, language: str) -> list[dict[str, str]]:
     return messages
 
 
-KINDS = ("trained", "held-out", "held-out-off-topic", "development", "development-off-topic", "trained-off-topic")
+KINDS = (
+    "trained",
+    "held-out",
+    "held-out-off-topic",
+    "development",
+    "development-off-topic",
+    "trained-off-topic",
+)
 
 
 def main() -> int:
     """Command line; exit status 1 when a part stays below --require."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--model", default="demo")
     parser.add_argument("--api-key-file", help="file with the API key; or set API_KEY")
@@ -109,7 +124,9 @@ def main() -> int:
     parser.add_argument("--temperature", type=float, default=0.6)
     parser.add_argument("--top-p", type=float, default=0.95)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--earlier-turns", type=int, default=0, choices=range(4), help="ask after so many turns")
+    parser.add_argument(
+        "--earlier-turns", type=int, default=0, choices=range(4), help="ask after so many turns"
+    )
     parser.add_argument("--require", type=float, default=0.0, help="least share of right answers, 0 to 1")
     parser.add_argument("--show-wrong", action="store_true")
     args = parser.parse_args()
@@ -126,16 +143,21 @@ def main() -> int:
             right = exact = 0
             asked = questions(kind)
             for number, question in enumerate(asked):
-                messages = [*history(args.earlier_turns, question.item.language),
-                            {"role": "user", "content": question.text}]
+                messages = [
+                    *history(args.earlier_turns, question.item.language),
+                    {"role": "user", "content": question.text},
+                ]
                 reply = client.ask(messages, stream, args.seed + number)
                 good, same = judge(reply, question.item)
                 right, exact = right + good, exact + same
                 if args.show_wrong and not good:
                     print(f"  wrong [{question.item.topic}] {question.text!r} -> {reply!r}")
             low = low or right < args.require * len(asked)
-            print(f"{kind:22} {'streamed' if stream else 'plain':8} right {right}/{len(asked)} "
-                  f"({100 * right / len(asked):.1f} %), word for word {exact}", flush=True)
+            print(
+                f"{kind:22} {'streamed' if stream else 'plain':8} right {right}/{len(asked)} "
+                f"({100 * right / len(asked):.1f} %), word for word {exact}",
+                flush=True,
+            )
     return 1 if low else 0
 
 

@@ -14,14 +14,26 @@ import sys
 from pathlib import Path
 
 MODEL = Path(__file__).resolve().parent.parent
-FILES = ("config.json", "demo.gguf", "generation_config.json", "model.safetensors", "special_tokens_map.json",
-         "tokenizer.model", "tokenizer_config.json")
+FILES = (
+    "config.json",
+    "demo.gguf",
+    "generation_config.json",
+    "model.safetensors",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+)
 
 
 def describe(folder: Path) -> dict[str, dict[str, object]]:
     """Size in bytes and SHA-256 of every file of the model; FileNotFoundError when one is missing."""
-    return {name: {"bytes": (folder / name).stat().st_size,
-                   "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()} for name in FILES}
+    return {
+        name: {
+            "size": (folder / name).stat().st_size,
+            "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+        }
+        for name in FILES
+    }
 
 
 def main() -> int:
@@ -38,6 +50,7 @@ def main() -> int:
         print(f"differ from manifest.json: {', '.join(wrong)}" if wrong else "all files as in manifest.json")
         return 1 if wrong else 0
     manifest["files"] = found
+    manifest["gguf"] = {"file": "demo.gguf"} | found["demo.gguf"]  # what the role places
     for name in FILES:
         os.chmod(args.folder / name, 0o644)
     path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
