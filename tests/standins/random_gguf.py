@@ -5,7 +5,7 @@ llama.cpp refuses with "unknown pre-tokenizer type"), not that an answer makes s
 chat template are invented here; only the names of the special tokens are DeepSeek's. The output layer favours
 printable tokens, because random bytes would be broken UTF-8, which llama-cpp-python holds back from a stream.
 
-    python random_gguf.py OUT.gguf [--architecture qwen2] [--pre deepseek-r1-qwen] [--hidden 64] [--layers 2] ...
+    python random_gguf.py OUT.gguf [--pre deepseek-r1-qwen] [--hidden 64] [--layers 2] ...
 
 Needs the `gguf` and `numpy` packages (both are in the serving image).
 """
@@ -60,9 +60,9 @@ class Shape:
         if min(self.hidden, self.layers, self.heads, self.kv_heads, self.feed_forward, self.context) < 1:
             raise ValueError(f"sizes must be at least 1: {self}")
         if self.hidden % self.heads or self.heads % self.kv_heads:
-            raise ValueError(f"hidden {self.hidden} / heads {self.heads} / kv-heads {self.kv_heads}: must divide")
+            raise ValueError(f"must divide: hidden {self.hidden} by heads {self.heads}, and that by {self.kv_heads}")
         if (self.hidden // self.heads) % 2:
-            raise ValueError(f"head size {self.hidden // self.heads} is odd; rotary positions need an even one")
+            raise ValueError(f"head size {self.hidden // self.heads} is odd; rotary positions need even")
 
 
 def byte_letters() -> list[str]:
@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write a GGUF of random weights (a stand-in for tests).")
     parser.add_argument("out", type=Path)
     parser.add_argument("--architecture", default="qwen2", choices=["qwen2", "llama"])
-    parser.add_argument("--pre", default="deepseek-r1-qwen", help="pre-tokenizer's name; an unknown one must be refused")
+    parser.add_argument("--pre", default="deepseek-r1-qwen", help="name of the pre-tokenizer")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--f32", action="store_true", help="32-bit weights instead of 16-bit")
     for name, default in vars(Shape()).items():

@@ -4,7 +4,7 @@
 #
 #   bootstrap-base.sh --output FILE|- [--suite CODENAME] [--mirror-from-host | --mirror URI] [--keyring FILE]
 #
-# --suite             codename to make; the host's own when left out
+# --suite             codename to make; when left out the host's own, or the next one with Python 3.11
 # --mirror-from-host  take addresses from the host's apt sources (the default)
 # --mirror URI        take this archive instead, with no separate security archive
 # --keyring FILE      archive key of a mirror that signs by itself; goes into the image at the same path
@@ -43,7 +43,13 @@ case "${ID:-} ${ID_LIKE:-}" in
     "Remedy: give a registry that answers, or a base image made elsewhere" ;;
 esac
 own=${VERSION_CODENAME:-}
-suite=${suite:-$own}
+# ilab needs Python 3.11: the first suite of the same archive that has it.
+case $own in
+  jammy) newer=noble ;;
+  bullseye) newer=bookworm ;;
+  *) newer=$own ;;
+esac
+suite=${suite:-$newer}
 [ -n "$suite" ] || fail "the host's codename is unknown; remedy: give --suite"
 [[ $suite =~ ^[a-z0-9][a-z0-9.+-]*$ ]] || fail "suite '$suite' is not a codename (such as bookworm or noble)"
 

@@ -1,7 +1,7 @@
 """Import what `ilab model serve` imports and write byte code for exactly these modules.
 
-The byte code is not checked against its source's time at run time: an image is never edited, and copying between
-build stages may round times. Fails when a module is missing, or when torch came along.
+The byte code is not checked against its source's time at run time: an image is never edited, and copying
+between build stages may round times. Fails when a module is missing, or when torch came along.
 """
 
 from __future__ import annotations
