@@ -112,6 +112,11 @@ async def test_a_broken_answer_is_not_taken_for_a_complete_one(gateway: FakeGate
     assert found[-1][1]["error"]["code"] == "interrupted"
     response = await app.answer(stream=False)
     assert (response.status_code, response.json()["error"]["code"]) == (502, "interrupted")
+    gateway.answer = Answer(
+        headers={"content-type": "text/event-stream"}, body=chunk("half")
+    )  # a tidy end, too early
+    assert events((await app.answer()).text)[-1][1]["error"]["code"] == "interrupted"
+    assert (await app.answer(stream=False)).status_code == 502
 
 
 async def test_a_silent_model_times_out(gateway: FakeGateway) -> None:

@@ -89,9 +89,12 @@ async def test_a_visitor_who_takes_nothing_any_more_is_let_go(gateway: FakeGatew
             await until(lambda: gateway.left == 1)  # and the socket is still open on the visitor's side
 
 
-async def test_the_connection_stays_usable_after_an_answer(gateway: FakeGateway, app: Running) -> None:
+@pytest.mark.parametrize(("page", "stream"), [(True, True), (False, True), (False, False)])
+async def test_the_connection_stays_usable_after_an_answer(
+    gateway: FakeGateway, app: Running, page: bool, stream: bool
+) -> None:
     for _ in range(3):
         async with asyncio.timeout(PATIENCE):
-            assert (await app.answer()).status_code == 200
-    assert gateway.finished == 3
+            assert (await app.answer(page=page, stream=stream)).status_code == 200
+    await until(lambda: gateway.finished + gateway.left == 3)
     assert gateway.left == 0, "a complete answer is not counted as cancelled by the model's server"
