@@ -237,6 +237,8 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
             now = None
         return {"changed": bool(before), "image": now, "diff": {"before": before, "after": {}}}
     inputs, warnings = wanted_inputs(client, params, module.check_mode)
+    for warning in warnings:
+        module.warn(warning)
     changed = now is None or now["inputs"] != inputs or params["force"]
     seconds = 0.0
     if changed and not module.check_mode:
@@ -250,7 +252,6 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
         "changed": changed,
         "image": now,
         "seconds": seconds,
-        "warnings": warnings,
         "diff": {"before": before, "after": {"inputs": inputs} if inputs else {}},
     }
 
