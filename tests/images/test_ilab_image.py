@@ -50,7 +50,11 @@ def in_image(
     try:
         return subprocess.run(
             [*command, "--entrypoint", entrypoint, IMAGE, *arguments],
-            input=stdin, capture_output=True, text=True, timeout=180, check=False,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
         )
     finally:
         subprocess.run(["podman", "rm", "-f", "-i", name], capture_output=True, check=False)
@@ -74,7 +78,11 @@ def make_model(folder: Path, name: str, *arguments: str) -> Path:
 def smoke(model: Path) -> tuple[int, dict[str, object]]:
     """Exit status and result line of model-smoke for one file."""
     done = in_image(
-        "model-smoke", "--model-path", f"/models/{model.name}", "--timeout", "120",
+        "model-smoke",
+        "--model-path",
+        f"/models/{model.name}",
+        "--timeout",
+        "120",
         options=("-v", f"{model.parent}:/models:ro"),
     )
     assert done.stdout.strip(), done.stderr

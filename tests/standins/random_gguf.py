@@ -60,7 +60,9 @@ class Shape:
         if min(self.hidden, self.layers, self.heads, self.kv_heads, self.feed_forward, self.context) < 1:
             raise ValueError(f"sizes must be at least 1: {self}")
         if self.hidden % self.heads or self.heads % self.kv_heads:
-            raise ValueError(f"must divide: hidden {self.hidden} by heads {self.heads}, and that by {self.kv_heads}")
+            raise ValueError(
+                f"must divide: hidden {self.hidden} by heads {self.heads}, and that by {self.kv_heads}"
+            )
         if (self.hidden // self.heads) % 2:
             raise ValueError(f"head size {self.hidden // self.heads} is odd; rotary positions need even")
 
