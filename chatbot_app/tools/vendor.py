@@ -79,12 +79,16 @@ def verify_integrity(data: bytes, integrity: str, what: str) -> None:
     """Raise VendorError unless ``data`` has the sha512 that the lock file names."""
     algorithm, _, wanted = integrity.partition("-")
     if algorithm != "sha512":
-        raise VendorError(f"{what}: integrity {integrity!r} in package-lock.json is not sha512; run npm install "
-                          "--package-lock-only again with a current npm")
+        raise VendorError(
+            f"{what}: integrity {integrity!r} in package-lock.json is not sha512; run npm install "
+            "--package-lock-only again with a current npm"
+        )
     found = base64.b64encode(hashlib.sha512(data).digest()).decode()
     if found != wanted:
-        raise VendorError(f"{what}: sha512 is {found}, package-lock.json says {wanted}; the registry delivered "
-                          "something else than what was pinned, so nothing was changed")
+        raise VendorError(
+            f"{what}: sha512 is {found}, package-lock.json says {wanted}; the registry delivered "
+            "something else than what was pinned, so nothing was changed"
+        )
 
 
 def fetch(url: str) -> bytes:
@@ -100,10 +104,14 @@ def fetch(url: str) -> bytes:
             error = problem
             continue
         if len(data) > MAX_TARBALL_BYTES:
-            raise VendorError(f"{url}: larger than {MAX_TARBALL_BYTES} bytes; raise MAX_TARBALL_BYTES if that is right")
+            raise VendorError(
+                f"{url}: larger than {MAX_TARBALL_BYTES} bytes; raise MAX_TARBALL_BYTES if that is right"
+            )
         return data
-    raise VendorError(f"{url}: {error}; is the npm registry reachable? Name another by NPM_CONFIG_REGISTRY, "
-                      "a proxy by HTTPS_PROXY, its CA bundle by SSL_CERT_FILE")
+    raise VendorError(
+        f"{url}: {error}; is the npm registry reachable? Name another by NPM_CONFIG_REGISTRY, "
+        "a proxy by HTTPS_PROXY, its CA bundle by SSL_CERT_FILE"
+    )
 
 
 def members(data: bytes, package: str) -> dict[str, bytes]:
@@ -138,7 +146,9 @@ def collect(frontend: Path, chosen: str, registry: str) -> dict[str, bytes]:
     for package, wish in table.items():
         pin = locked.get(f"node_modules/{package}")
         if not pin:
-            raise VendorError(f"{package}: not in package-lock.json; run npm install --package-lock-only --ignore-scripts")
+            raise VendorError(
+                f"{package}: not in package-lock.json; run npm install --package-lock-only --ignore-scripts"
+            )
         label = f"{package} {pin['version']}"
         print(f"  {label}", flush=True)
         data = fetch(tarball_url(registry, package, pin["version"]))
@@ -146,10 +156,12 @@ def collect(frontend: Path, chosen: str, registry: str) -> dict[str, bytes]:
         found = members(data, package)
         short = package.rsplit("/", 1)[-1] if not package.startswith("@") else package[1:].replace("/", "-")
         wanted = dict(wish.get("files", {}))
-        wanted.update({name: f"licences/{short}.txt" for name in wish["licences"]})
+        wanted.update(dict.fromkeys(wish["licences"], f"licences/{short}.txt"))
         for source, target in wanted.items():
             if source not in found:
-                raise VendorError(f"{label}: has no file {source!r}; correct the vendor table in package.json")
+                raise VendorError(
+                    f"{label}: has no file {source!r}; correct the vendor table in package.json"
+                )
             result[safe_name(target)] = found[source]
     return result
 
@@ -163,12 +175,18 @@ def differences(target: Path, wanted: dict[str, str]) -> list[str]:
     """Return what differs between ``target`` and path -> SHA-256, one line each; empty when equal."""
     found: dict[str, str] = {}
     if target.is_dir():
-        found = {path.relative_to(target).as_posix(): digest(path.read_bytes())
-                 for path in sorted(target.rglob("*")) if path.is_file()}
+        found = {
+            path.relative_to(target).as_posix(): digest(path.read_bytes())
+            for path in sorted(target.rglob("*"))
+            if path.is_file()
+        }
     lines = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
     lines += [f"{name} is not in the manifest" for name in sorted(found.keys() - wanted.keys())]
-    lines += [f"{name} has another content than the manifest says" for name in sorted(wanted.keys() & found.keys())
-              if found[name] != wanted[name]]
+    lines += [
+        f"{name} has another content than the manifest says"
+        for name in sorted(wanted.keys() & found.keys())
+        if found[name] != wanted[name]
+    ]
     return lines
 
 
@@ -176,7 +194,9 @@ def manifest(frontend: Path, chosen: str) -> dict[str, str]:
     """Return path -> SHA-256 of one set from the committed manifest."""
     sets = load_json(frontend / "manifest.json")
     if not isinstance(sets.get(chosen), dict):
-        raise VendorError(f"{frontend / 'manifest.json'}: has no set {chosen!r}; run tools/vendor.py --update")
+        raise VendorError(
+            f"{frontend / 'manifest.json'}: has no set {chosen!r}; run tools/vendor.py --update"
+        )
     return dict(sets[chosen])
 
 
@@ -222,8 +242,10 @@ def vendor(frontend: Path, target: Path, chosen: str, update: bool) -> bool:
     files = collect(frontend, chosen, registry)
     size = sum(len(data) for name, data in files.items() if not name.startswith("licences/"))
     if chosen == PAGE_SET and size > MAX_PAGE_BYTES:
-        raise VendorError(f"the page's libraries are {size} bytes, the limit is {MAX_PAGE_BYTES}; name fewer files "
-                          "in the vendor table or raise MAX_PAGE_BYTES")
+        raise VendorError(
+            f"the page's libraries are {size} bytes, the limit is {MAX_PAGE_BYTES}; name fewer files "
+            "in the vendor table or raise MAX_PAGE_BYTES"
+        )
     sums = {name: digest(data) for name, data in sorted(files.items())}
     if update:
         path = frontend / "manifest.json"
@@ -233,8 +255,10 @@ def vendor(frontend: Path, target: Path, chosen: str, update: bool) -> bool:
         draft.write_text(json.dumps(sets, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         draft.replace(path)
     elif sums != manifest(frontend, chosen):
-        raise VendorError("the fetched files differ from frontend/manifest.json; after a change of package-lock.json "
-                          "or package.json run tools/vendor.py --update and commit the manifest")
+        raise VendorError(
+            "the fetched files differ from frontend/manifest.json; after a change of package-lock.json "
+            "or package.json run tools/vendor.py --update and commit the manifest"
+        )
     place(files, target)
     return True
 
@@ -243,7 +267,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="Fetch the page's browser libraries, pinned and verified.")
     parser.add_argument("--set", default=PAGE_SET, dest="chosen", help="page (default) or browser-tests")
-    parser.add_argument("--target", type=Path, help="folder to write; default for the set 'page': static/vendor")
+    parser.add_argument(
+        "--target", type=Path, help="folder to write; default for the set 'page': static/vendor"
+    )
     parser.add_argument("--frontend", type=Path, default=FRONTEND, help="folder of package.json and its lock")
     parser.add_argument("--check", action="store_true", help="compare only, no network")
     parser.add_argument("--update", action="store_true", help="write frontend/manifest.json anew")

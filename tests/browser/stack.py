@@ -64,14 +64,39 @@ class RealStack:
         model_port, stats_port, port, metrics_port = free_ports(4)
         stack = cls(f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{stats_port}/_stats", [])
         try:
-            stack.run([sys.executable, str(MODEL), "--port", str(model_port), "--stats-port", str(stats_port),
-                       "--rate", str(rate), "--tokens", str(tokens)], {}, stack.stats_url or "")
-            stack.run([sys.executable, "-m", "private_ai_chatbot"], {
-                "ADDRESS": f"http://127.0.0.1:{model_port}", "HOST": "127.0.0.1", "PORT": str(port),
-                "METRICS_PORT": str(metrics_port), "MODEL_NAME": "paced stand-in", "API_KEY": "not-a-secret",
-                "SYSTEM_PROMPT": SYSTEM_PROMPT, "RATE_LIMIT_PER_MINUTE": "1000", "MAX_MESSAGE_CHARS": "500",
-                "PYTHONPATH": str(SOURCE), "LOG_LEVEL": "warning",
-            }, stack.url + "healthz")
+            stack.run(
+                [
+                    sys.executable,
+                    str(MODEL),
+                    "--port",
+                    str(model_port),
+                    "--stats-port",
+                    str(stats_port),
+                    "--rate",
+                    str(rate),
+                    "--tokens",
+                    str(tokens),
+                ],
+                {},
+                stack.stats_url or "",
+            )
+            stack.run(
+                [sys.executable, "-m", "private_ai_chatbot"],
+                {
+                    "ADDRESS": f"http://127.0.0.1:{model_port}",
+                    "HOST": "127.0.0.1",
+                    "PORT": str(port),
+                    "METRICS_PORT": str(metrics_port),
+                    "MODEL_NAME": "paced stand-in",
+                    "API_KEY": "not-a-secret",
+                    "SYSTEM_PROMPT": SYSTEM_PROMPT,
+                    "RATE_LIMIT_PER_MINUTE": "1000",
+                    "MAX_MESSAGE_CHARS": "500",
+                    "PYTHONPATH": str(SOURCE),
+                    "LOG_LEVEL": "warning",
+                },
+                stack.url + "healthz",
+            )
         except BaseException:
             stack.stop()
             raise

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import TabMaker
 from page_backend import Backend
 from playwright.sync_api import expect
+from tabs import TabMaker
 
 AXE = Path(__file__).resolve().parent / "vendor" / "axe.js"
 TEXT = (
@@ -19,7 +19,8 @@ RUN = """
 () => axe.run(document, {
   runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }).then((result) => result.violations.map((one) =>
-  `${one.impact} ${one.id}: ${one.nodes.map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join(" | ")}`))
+  `${one.impact} ${one.id}: ` +
+  one.nodes.map((node) => `${node.target.join(" ")} ${node.any[0]?.message ?? ""}`).join(" | ")))
 """
 
 
@@ -40,7 +41,10 @@ def test_axe_finds_nothing(scripted: Backend, tab: TabMaker, scheme: str, langua
     one.ask("What is this?")
     page.click("details.thinking summary")
     look("answer")
-    scripted.script = [{"event": "queue", "data": {"position": 3, "queued": 4, "active": 1, "up": 1}}, {"until": "stop"}]
+    scripted.script = [
+        {"event": "queue", "data": {"position": 3, "queued": 4, "active": 1, "up": 1}},
+        {"until": "stop"},
+    ]
     one.ask("And now?", wait=False)
     page.wait_for_selector(".place")
     look("waiting")
@@ -67,7 +71,11 @@ def test_axe_finds_nothing(scripted: Backend, tab: TabMaker, scheme: str, langua
 
 def test_a_screen_reader_hears_sentences_not_words(scripted: Backend, tab: TabMaker) -> None:
     """The log is busy and silent while it grows; one polite line tells the progress."""
-    scripted.script = [{"delta": {"content": "Some words."}}, {"until": "go"}, {"delta": {"content": " More."}}]
+    scripted.script = [
+        {"delta": {"content": "Some words."}},
+        {"until": "go"},
+        {"delta": {"content": " More."}},
+    ]
     one = tab(scripted.url)
     page = one.open()
     one.ask("Hi", wait=False)

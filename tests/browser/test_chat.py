@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import Tab, TabMaker
 from playwright.sync_api import expect
 from stack import RealStack
+from tabs import Tab, TabMaker
 
 # Notes the length of the answer at each change, so that a test can see it grow.
 GROWTH = """
@@ -35,7 +36,10 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
 
 def started(tab: Tab) -> None:
     """Wait until the answer has some text."""
-    tab.until("[...document.querySelectorAll('.message.model:last-child .markdown')].some((one) => one.innerText.length > 3)")
+    tab.until(
+        "[...document.querySelectorAll('.message.model:last-child .markdown')]"
+        ".some((one) => one.innerText.length > 3)"
+    )
 
 
 def test_the_answer_is_seen_to_grow(slow_site: RealStack, tab: TabMaker) -> None:
@@ -45,10 +49,12 @@ def test_the_answer_is_seen_to_grow(slow_site: RealStack, tab: TabMaker) -> None
     page.evaluate(GROWTH)
     one.ask("What is this?", wait=False)
     page.wait_for_selector("#log[aria-busy=true]")
-    one.until("window.__lengths.length >= 12 || document.querySelector('#log[aria-busy=false] .actions .numbers')")
+    one.until(
+        "window.__lengths.length >= 12 || document.querySelector('#log[aria-busy=false] .actions .numbers')"
+    )
     lengths = page.evaluate("window.__lengths")
     assert len(lengths) >= 12, lengths
-    assert sum(later > earlier for earlier, later in zip(lengths, lengths[1:], strict=False)) >= 8, lengths
+    assert sum(later > earlier for earlier, later in pairwise(lengths)) >= 8, lengths
     page.keyboard.press("Escape")
     one.answered()
 
@@ -81,7 +87,10 @@ def test_stop_frees_the_model(slow_site: RealStack, tab: TabMaker, how: str) -> 
     expect(page.locator("#send")).to_be_visible()
     expect(page.locator("#question")).to_be_focused()
     if before is not None:
-        until(lambda: (slow_site.stats() or {})["cancelled"] == before["cancelled"] + 1, "the model to see the stream cancelled")
+        until(
+            lambda: (slow_site.stats() or {})["cancelled"] == before["cancelled"] + 1,
+            "the model to see the stream cancelled",
+        )
         until(lambda: (slow_site.stats() or {})["open_streams"] == 0, "the model to be free")
 
 
@@ -236,14 +245,21 @@ def test_the_theme_follows_the_system_or_the_choice(site: RealStack, tab: TabMak
     page.click("#theme")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate(ground) == dark
+    page.click("#theme")
+    page.click("#theme")
+    page.route("**/app.js", lambda route: route.abort())
+    page.reload()
+    assert page.evaluate(ground) == light, "the choice must not wait for the modules"
 
 
 @pytest.mark.parametrize("language", ["en-US", "pt-BR"])
 def test_a_phone_needs_no_sideways_scrolling(site: RealStack, tab: TabMaker, language: str) -> None:
     """320 pixels: nothing sticks out, Enter makes a new line, the drawer opens and closes."""
-    one = tab(site.url, locale=language, viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True)
+    one = tab(
+        site.url, locale=language, viewport={"width": 320, "height": 640}, has_touch=True, is_mobile=True
+    )
     page = one.open()
-    wide = "document.scrollingElement.scrollWidth > innerWidth || document.querySelector('#scroll').scrollWidth > innerWidth"
+    wide = "['html', '#scroll'].some((one) => document.querySelector(one).scrollWidth > 320)"
     assert not page.evaluate(wide)
     page.tap("#question")
     page.keyboard.type("one")
@@ -299,7 +315,9 @@ def test_a_question_that_is_too_long_is_not_sent(site: RealStack, tab: TabMaker)
     """The page counts down to the server's limit and says how much is too much."""
     one = tab(site.url)
     page = one.open()
-    limit = page.evaluate("fetch('api/config').then((answer) => answer.json()).then((all) => all.limits.max_message_chars)")
+    limit = page.evaluate(
+        "fetch('api/config').then((answer) => answer.json()).then((all) => all.limits.max_message_chars)"
+    )
     page.fill("#question", "x" * (limit + 2))
     expect(page.locator("#count")).to_have_text("2 characters too many: shorten the question")
     page.press("#question", "Enter")
@@ -310,7 +328,9 @@ def test_a_question_that_is_too_long_is_not_sent(site: RealStack, tab: TabMaker)
 def test_the_operators_instructions_can_be_read(site: RealStack, tab: TabMaker) -> None:
     """What the operator tells the model is no secret to the visitor."""
     page = tab(site.url).open()
-    prompt = page.evaluate("fetch('api/config').then((answer) => answer.json()).then((all) => all.system_prompt)")
+    prompt = page.evaluate(
+        "fetch('api/config').then((answer) => answer.json()).then((all) => all.system_prompt)"
+    )
     if prompt is None:
         pytest.skip("the server at CHATBOT_URL has no system prompt, or does not show it")
     page.click("#instructions summary")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import TabMaker
 from page_backend import Backend
+from tabs import TabMaker
 
 EVIL = "https://evil.example"
 CORPUS = [
@@ -39,8 +39,8 @@ CORPUS = [
     "![picture](data:image/svg+xml,<svg/onload=window.__hit=1>)",
     f"[![picture]({EVIL}/inner.png)]({EVIL}/outer)",
     f"![reference][r]\n\n[r]: {EVIL}/reference.png",
-    f'[title]({EVIL} "x\' onmouseover=\'window.__hit=1")',
-    f"[quote](https://a/\"onmouseover=window.__hit=1//)\n\n```x\" onmouseover=\"window.__hit=1\ncode\n```",
+    f"[title]({EVIL} \"x' onmouseover='window.__hit=1\")",
+    '[quote](https://a/"onmouseover=window.__hit=1//)\n\n```x" onmouseover="window.__hit=1\ncode\n```',
     "```html\n<script>window.__hit = 1</script>\n<img src=x onerror=window.__hit=1>\n```",
     f"`<img src={EVIL}/code.png>`",
     "&lt;script&gt;window.__hit = 1&lt;/script&gt;",
@@ -55,7 +55,8 @@ INSPECT = """
 () => [...document.querySelectorAll(".markdown *")].flatMap((element) => {
   const name = element.tagName.toLowerCase();
   if (element.closest("svg, button, .code-head")) return [];
-  const tags = "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul";
+  const tags = "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong " +
+    "table tbody td th thead tr ul";
   const attributes = new Set(["class", "href", "rel", "start", "target", "role", "tabindex", "aria-label"]);
   const found = tags.split(" ").includes(name) ? [] : [name];
   for (const one of element.attributes) if (!attributes.has(one.name)) found.push(`${name} ${one.name}`);
@@ -71,7 +72,9 @@ INSPECT = """
 def play(backend: Backend, tab: TabMaker, kind: str, texts: list[str]) -> None:
     """Answer with hostile texts in small pieces, and look at what they became."""
     text = "\n\n".join(texts) + "\n\nThe end."
-    backend.script = [{"delta": {kind: text[i:i + 11]}} for i in range(0, len(text), 11)] + [{"delta": {"content": "Over."}}]
+    backend.script = [{"delta": {kind: text[i : i + 11]}} for i in range(0, len(text), 11)] + [
+        {"delta": {"content": "Over."}}
+    ]
     one = tab(backend.url)
     page = one.open()
     one.ask("Attack")
@@ -126,7 +129,8 @@ def test_inline_scripts_and_plain_html_are_refused(scripted: Backend, tab: TabMa
     one = tab(scripted.url)
     page = one.open()
     outcome = page.evaluate("""() => {
-      try { document.getElementById("announce").innerHTML = "<b>x</b>"; return "taken"; } catch (error) { return error.name; }
+      const element = document.getElementById("announce");
+      try { element.innerHTML = "<b>x</b>"; return "taken"; } catch (error) { return error.name; }
     }""")
     assert outcome == "TypeError"
     page.evaluate("""() => {

@@ -29,8 +29,9 @@ from typing import Any
 
 STATIC = Path(__file__).resolve().parents[2] / "chatbot_app" / "src" / "private_ai_chatbot" / "static"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types dompurify",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -100,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
     def local(self) -> str:
         """The path below the prefix."""
         path = self.path.split("?", 1)[0]
-        return path[len(self.server.prefix):] if path.startswith(self.server.prefix) else "/outside"
+        return path[len(self.server.prefix) :] if path.startswith(self.server.prefix) else "/outside"
 
     def do_GET(self) -> None:
         """Page, files, configuration, state."""
@@ -149,7 +150,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.count("started")
         self.close_connection = True
         self.send_response(200)
-        for name, value in {**HEADERS, "Content-Type": "text/event-stream", "Cache-Control": "no-store"}.items():
+        for name, value in {
+            **HEADERS,
+            "Content-Type": "text/event-stream",
+            "Cache-Control": "no-store",
+        }.items():
             self.send_header(name, value)
         self.send_header("Connection", "close")
         self.end_headers()
@@ -185,7 +190,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.emit(f"data: {json.dumps({'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n")
             if "drop" in step:
                 return False
-        usage = {"completion_tokens": tokens, "seconds": time.monotonic() - started, "first_token_seconds": first}
+        usage = {
+            "completion_tokens": tokens,
+            "seconds": time.monotonic() - started,
+            "first_token_seconds": first,
+        }
         self.emit(f"event: usage\ndata: {json.dumps(usage)}\n\ndata: [DONE]\n\n")
         return True
 

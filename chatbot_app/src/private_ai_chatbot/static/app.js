@@ -113,7 +113,7 @@ function suggest() {
   const questions = [1, 2, 3, 4].map((number) => t(`empty.ask.${number}`));
   byId("suggestions").replaceChildren(...questions.map((question) => make("button", {
     type: "button", class: "suggestion", on: { click: () => {
-      byId("question").focus();
+      if (!phone.matches) byId("question").focus(); // there it would bring up the keyboard
       send(question);
     } },
   }, question)));

@@ -167,7 +167,7 @@ function usageText(usage) {
   const writing = usage.seconds - (usage.first_token_seconds ?? 0);
   // Over a very short time the rate is an accident of buffering, not a property of the model.
   if (writing > 0.05) parts.push(t("stats.rate", { n: formatNumber(usage.completion_tokens / writing, 1) }));
-  if (Number.isFinite(usage.first_token_seconds)) {
+  if (usage.first_token_seconds >= 0.05) {
     parts.push(t("stats.first", { n: formatNumber(usage.first_token_seconds, 1) }));
   }
   return parts.join(" · ");
