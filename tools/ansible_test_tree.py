@@ -1,0 +1,80 @@
+"""What ansible-test asks for: the collection at `ansible_collections/<namespace>/<name>` and a home of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import ansible_test  # type: ignore[import-untyped]
+
+# What ansible-test looks at; the application, its page and the tests of the whole have their own linters.
+PARTS = (
+    "changelogs/",
+    "meta/",
+    "playbooks/",
+    "plugins/",
+    "roles/",
+    "tests/unit/",
+    "tests/sanity/",
+    "tests/integration/",
+)
+FILES = ("galaxy.yml", "README.md", "LICENSE", "COPYING")
+# Left out of the built collection, too: run by the one who trains the demo model.
+EXCEPT = ("roles/private_model/files/demo_model/training/",)
+
+# ansible-test makes virtual environments without pip and fetches a script that installs pip from a server of its
+# own. It takes the script from its cache when it is there: this one does the same from Python itself and PyPI.
+PIP_BOOTSTRAP = """\
+import ensurepip
+import subprocess
+import sys
+
+ensurepip.bootstrap()
+wanted = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-wheel")]
+sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--quiet", *wanted]))
+"""
+
+
+def copy_collection(root: Path, cache: Path, names: list[str]) -> Path:
+    """Copy the collection's files below `cache` and return the folder; ansible-test refuses links to elsewhere."""
+    base = cache / "ansible-test"
+    tree = base / "ansible_collections" / "private_ai" / "chatbot"
+    shutil.rmtree(tree, ignore_errors=True)
+    for name in names:
+        wanted = name in FILES or name.startswith(PARTS)
+        if wanted and not name.startswith(EXCEPT):
+            target = tree / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target, follow_symlinks=False)
+    # It asks Git for the files; without this the answer comes from the repository around, which ignores the cache.
+    subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True)
+    return tree
+
+
+def prepare_home(cache: Path) -> Path:
+    """Return a home folder for ansible-test, so that the user's stays as it is.
+
+    ansible-test hides the environment from pip, so the settings that a proxy with its own certificate or a mirror
+    asks for (`PIP_*`) are written where pip reads them.
+    """
+    source = Path(ansible_test.__file__).parent / "_internal" / "python_requirements.py"
+    home = cache / "ansible-test" / "home"
+    scripts = home / ".ansible" / "test" / "cache"
+    scripts.mkdir(parents=True, exist_ok=True)
+    for version in set(re.findall(r"pip='([0-9.]+)'", source.read_text())):
+        (scripts / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
+    settings = {
+        name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")
+    }
+    bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    if bundle:
+        settings["cert"] = bundle
+    lines = ["[global]", *(f"{name} = {value}" for name, value in sorted(settings.items()) if "\n" not in value)]
+    config = home / ".config" / "pip" / "pip.conf"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("\n".join(lines) + "\n")
+    config.chmod(0o600)
+    return home
