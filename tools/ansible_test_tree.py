@@ -66,7 +66,9 @@ def prepare_home(cache: Path) -> Path:
     scripts.mkdir(parents=True, exist_ok=True)
     for version in set(re.findall(r"pip='([0-9.]+)'", source.read_text())):
         (scripts / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_BOOTSTRAP)
-    settings = {
+    # A hundred lines of downloads would hide what is tested.
+    settings = {"quiet": "1", "progress-bar": "off"}
+    settings |= {
         name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")
     }
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
