@@ -1,6 +1,7 @@
 """Measure the running quickstart: first token by way, parallel chats, memory of each container.
 
-`make bench` runs it. Nothing is asserted: it prints milliseconds and the ratios of the ways, measured side by side.
+`make bench` runs it. Nothing is asserted: it prints milliseconds and the ratios of the ways, measured side
+by side.
 """
 
 from __future__ import annotations
@@ -20,30 +21,68 @@ def podman(*args: str) -> str:
 
 
 def main() -> None:
-    rounds, parallel = (sys.argv[1:] + ["60", "20"])[:2]
+    rounds, parallel = [*sys.argv[1:], "60", "20"][:2]
     gateway = json.loads(podman("inspect", "private-ai-gateway"))[0]
     limits = []
     for limit in gateway["HostConfig"].get("Ulimits") or []:
-        limits += ["--ulimit", f"{limit['Name'].removeprefix('RLIMIT_').lower()}={limit['Soft']}:{limit['Hard']}"]
+        limits += [
+            "--ulimit",
+            f"{limit['Name'].removeprefix('RLIMIT_').lower()}={limit['Soft']}:{limit['Hard']}",
+        ]
     key = (DATA_DIR / "api-key").read_text().strip()
     out = subprocess.run(
-        ["podman", "--runtime", os.path.basename(gateway["OCIRuntime"]), "run", "--rm", *limits,
-         "--network", "private-ai-model:ip=10.131.77.250", "--network", "private-ai-edge:ip=10.131.78.250",
-         "--secret", "private-ai-inner-key,type=env,target=INNER_KEY", "--env", "GATEWAY_KEY",
-         "--env", "DIRECT=http://10.131.77.11:8000", "--env", "GATEWAY=http://10.131.78.2:8000",
-         "--env", "PAGE=http://10.131.78.3:5000", "--volume", f"{HERE}:/bench:ro", "--entrypoint", "python3",
-         "localhost/private-ai/ilab:0.26.1", "/bench/first_token.py", rounds, parallel],
-        check=True, capture_output=True, text=True, env={**os.environ, "GATEWAY_KEY": key}).stdout
+        [
+            "podman",
+            "--runtime",
+            os.path.basename(gateway["OCIRuntime"]),
+            "run",
+            "--rm",
+            *limits,
+            "--network",
+            "private-ai-model:ip=10.131.77.250",
+            "--network",
+            "private-ai-edge:ip=10.131.78.250",
+            "--secret",
+            "private-ai-inner-key,type=env,target=INNER_KEY",
+            "--env",
+            "GATEWAY_KEY",
+            "--env",
+            "DIRECT=http://10.131.77.11:8000",
+            "--env",
+            "GATEWAY=http://10.131.78.2:8000",
+            "--env",
+            "PAGE=http://10.131.78.3:5000",
+            "--volume",
+            f"{HERE}:/bench:ro",
+            "--entrypoint",
+            "python3",
+            "localhost/private-ai/ilab:0.26.1",
+            "/bench/first_token.py",
+            rounds,
+            parallel,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "GATEWAY_KEY": key},
+    ).stdout
     result = json.loads(out)
     direct = result["direct"]["median_ms"]
     for name in ("direct", "gateway", "page"):
         way = result[name]
-        print(f"first token {name:8} median {way['median_ms']:7.2f} ms  p90 {way['p90_ms']:7.2f} ms  "
-              f"{way['median_ms'] / direct:5.2f} x direct  (+{way['median_ms'] - direct:.2f} ms, n={way['n']})")
+        print(
+            f"first token {name:8} median {way['median_ms']:7.2f} ms  p90 {way['p90_ms']:7.2f} ms  "
+            f"{way['median_ms'] / direct:5.2f} x direct  (+{way['median_ms'] - direct:.2f} ms, n={way['n']})"
+        )
     for name in ("direct", "gateway", "page"):
         way = result[f"{parallel}_parallel_{name}"]
-        print(f"{parallel} parallel {name:8} answered {way['answered']:3}  failed {way['failed']:3}  in {way['seconds']} s")
-    for line in podman("ps", "--filter", "label=io.private-ai.chatbot=managed", "--format", "{{.Names}} {{.Pid}}").splitlines():
+        print(
+            f"{parallel} parallel {name:8} answered {way['answered']:3}  failed {way['failed']:3}  "
+            f"in {way['seconds']} s"
+        )
+    for line in podman(
+        "ps", "--filter", "label=io.private-ai.chatbot=managed", "--format", "{{.Names}} {{.Pid}}"
+    ).splitlines():
         name, pid = line.split()
         pages = sum(_rss(int(child)) for child in _tree(pid))
         print(f"memory {name:22} {pages / 1048576:7.1f} MB resident")

@@ -1,7 +1,7 @@
 """Time to the first token: direct to ilab, through the gateway, through the page's API, in turn in one run.
 
-Runs inside a container on both networks, since nothing else can reach ilab directly; `tests/bench/bench_stack.py`
-starts it. Prints one JSON object; times are milliseconds.
+Runs inside a container on both networks, since nothing else can reach ilab directly;
+`tests/bench/bench_stack.py` starts it. Prints one JSON object; times are milliseconds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ QUESTION = "What is this solution?"
 def ask(base: str, key: str, page: bool) -> tuple[int, float, float]:
     """Ask once, streamed; returns (status, seconds to the first token, seconds to the end)."""
     url = urlsplit(base)
-    body = {"messages": [{"role": "user", "content": QUESTION}], "stream": True, "temperature": 0, "max_tokens": 64}
+    body = {
+        "messages": [{"role": "user", "content": QUESTION}],
+        "stream": True,
+        "temperature": 0,
+        "max_tokens": 64,
+    }
     headers = {"Content-Type": "application/json"}
     if key:
         headers["Authorization"] = f"Bearer {key}"
@@ -33,7 +38,11 @@ def ask(base: str, key: str, page: bool) -> tuple[int, float, float]:
     response = connection.getresponse()
     first = 0.0
     while line := response.readline():
-        if first == 0.0 and line.startswith(b"data:") and (b'"content":' in line or b'"reasoning_content":' in line):
+        if (
+            first == 0.0
+            and line.startswith(b"data:")
+            and (b'"content":' in line or b'"reasoning_content":' in line)
+        ):
             delta = json.loads(line[5:])["choices"][0]["delta"]
             if delta.get("content") or delta.get("reasoning_content"):
                 first = time.perf_counter() - start
@@ -56,8 +65,11 @@ def main() -> None:
             if status == 200 and first and turn >= 5:
                 seen[name].append(first * 1000)
     result: dict[str, object] = {
-        name: {"n": len(values), "median_ms": round(statistics.median(values), 2),
-               "p90_ms": round(sorted(values)[int(len(values) * 0.9)], 2)}
+        name: {
+            "n": len(values),
+            "median_ms": round(statistics.median(values), 2),
+            "p90_ms": round(sorted(values)[int(len(values) * 0.9)], 2),
+        }
         for name, values in seen.items()
     }
     for name, (base, key, page) in targets.items():
@@ -65,7 +77,8 @@ def main() -> None:
         with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
             statuses = [f.result()[0] for f in [pool.submit(ask, base, key, page) for _ in range(parallel)]]
         result[f"{parallel}_parallel_{name}"] = {
-            "answered": statuses.count(200), "failed": len(statuses) - statuses.count(200),
+            "answered": statuses.count(200),
+            "failed": len(statuses) - statuses.count(200),
             "seconds": round(time.perf_counter() - start, 2),
         }
     print(json.dumps(result))

@@ -15,7 +15,9 @@ def ask(client: httpx.Client, question: str = QUESTION) -> tuple[str, str]:
     """Ask as the page does; returns (thinking, answer)."""
     thinking, answer, event = "", "", ""
     body = {"messages": [{"role": "user", "content": question}], "stream": True}
-    with client.stream("POST", "/v1/chat/completions", json=body, headers={"X-Chatbot-Events": "1"}) as response:
+    with client.stream(
+        "POST", "/v1/chat/completions", json=body, headers={"X-Chatbot-Events": "1"}
+    ) as response:
         assert response.status_code == 200, response.read()
         for line in response.iter_lines():
             if line.startswith("event:"):

@@ -31,7 +31,8 @@ def tcp(host, port):
     except OSError:
         return False
 def dns(server):
-    query = struct.pack(">HHHHHH", 7, 256, 1, 0, 0, 0) + b"\\x07example\\x03com\\x00" + struct.pack(">HH", 1, 1)
+    query = struct.pack(">HHHHHH", 7, 256, 1, 0, 0, 0)
+    query += b"\\x07example\\x03com\\x00" + struct.pack(">HH", 1, 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(4)
         try:
@@ -96,7 +97,7 @@ def ip(*args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def other_host(greeter: Greeter) -> Iterator[str]:
-    """Another host on a wire to this one: a network namespace with a service on the same port as the greeter."""
+    """Another host on a wire to this one: a network namespace with a service on the greeter's port."""
     if os.geteuid() != 0:
         pytest.skip("a network namespace of one's own needs root")
     name = unique("other")[:14]
@@ -105,15 +106,21 @@ def other_host(greeter: Greeter) -> Iterator[str]:
     try:
         ip("addr", "add", f"{NEAR}/24", "dev", "pai-veth0")
         ip("link", "set", "pai-veth0", "up")
-        for args in (("addr", "add", f"{OUTSIDE}/24", "dev", "pai-veth1"), ("link", "set", "pai-veth1", "up"),
-                     ("link", "set", "lo", "up"), ("route", "add", "default", "via", NEAR)):
+        for args in (
+            ("addr", "add", f"{OUTSIDE}/24", "dev", "pai-veth1"),
+            ("link", "set", "pai-veth1", "up"),
+            ("link", "set", "lo", "up"),
+            ("route", "add", "default", "via", NEAR),
+        ):
             ip("-n", name, *args)
         code = (
-            "import socket,sys\ns=socket.create_server(('0.0.0.0',int(sys.argv[1])))\nprint('up',flush=True)\n"
+            "import socket,sys\ns=socket.create_server(('0.0.0.0',int(sys.argv[1])))\n"
+            "print('up',flush=True)\n"
             "while True:\n p,_=s.accept()\n p.sendall(b'ok')\n p.close()"
         )
-        server = subprocess.Popen(["ip", "netns", "exec", name, "python3", "-c", code, str(greeter.port)],
-                                  stdout=subprocess.PIPE)
+        server = subprocess.Popen(
+            ["ip", "netns", "exec", name, "python3", "-c", code, str(greeter.port)], stdout=subprocess.PIPE
+        )
         assert server.stdout is not None
         server.stdout.readline()
         yield name
@@ -133,8 +140,23 @@ def host_addresses() -> list[str]:
 def attempt(network: str, address: str, bridge: str, port: int) -> dict:
     """Try to get out of a container on `network`."""
     target = {"outside": OUTSIDE, "port": port, "host": host_addresses(), "bridge": bridge}
-    done = podman(*runtime(), "run", "--rm", *run_options(), "--network", network, "--ip", address,
-                  "--entrypoint", "python3", IMAGE, "-c", PROBE, json.dumps(target), timeout=120)
+    done = podman(
+        *runtime(),
+        "run",
+        "--rm",
+        *run_options(),
+        "--network",
+        network,
+        "--ip",
+        address,
+        "--entrypoint",
+        "python3",
+        IMAGE,
+        "-c",
+        PROBE,
+        json.dumps(target),
+        timeout=120,
+    )
     return json.loads(done.stdout)
 
 
@@ -143,8 +165,15 @@ def test_a_model_container_reaches_nothing(other_host: str, greeter: Greeter) ->
     target = {"outside": OUTSIDE, "port": greeter.port, "host": host_addresses(), "bridge": "10.131.77.1"}
     done = podman("exec", name, "python3", "-c", PROBE, json.dumps(target), timeout=120)
     assert json.loads(done.stdout) == {"outside": False, "host": [], "dns": False}
-    names = podman("exec", name, "python3", "-c",
-                   "import socket; socket.getaddrinfo('example.com', 443)", check=False, timeout=60)
+    names = podman(
+        "exec",
+        name,
+        "python3",
+        "-c",
+        "import socket; socket.getaddrinfo('example.com', 443)",
+        check=False,
+        timeout=60,
+    )
     assert names.returncode != 0, "an outside name was resolved"
 
 
@@ -203,8 +232,12 @@ except OSError:
 
 
 def from_other_host(namespace: str, address: str, port: int) -> str:
-    done = subprocess.run(["ip", "netns", "exec", namespace, "python3", "-c", ANSWERS, address, str(port)],
-                          capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["ip", "netns", "exec", namespace, "python3", "-c", ANSWERS, address, str(port)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
     return done.stdout.strip()
 
 
@@ -212,8 +245,10 @@ def test_another_host_gets_no_answer(other_host: str, greeter: Greeter) -> None:
     assert from_other_host(other_host, NEAR, greeter.port) == "answer", "the other host does reach this one"
     for port in (8000, 8080, 8404, 9464, 5000):
         assert from_other_host(other_host, NEAR, port) == "refused", port
-    inside = {name: inspect(name)["NetworkSettings"]["Networks"] for name in
-              [*replicas(), "private-ai-gateway", "private-ai-chatbot"]}
+    inside = {
+        name: inspect(name)["NetworkSettings"]["Networks"]
+        for name in [*replicas(), "private-ai-gateway", "private-ai-chatbot"]
+    }
     for name, networks in inside.items():
         for network in networks.values():
             for port in (8000, 5000, 8404, 9464):

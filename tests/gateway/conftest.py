@@ -1,4 +1,4 @@
-"""The gateway's real configuration in the real HAProxy of this host, with paced stand-ins for ilab behind it."""
+"""The gateway's real configuration in the real HAProxy of this host, paced stand-ins for ilab behind it."""
 
 from __future__ import annotations
 
@@ -50,8 +50,16 @@ class Replica:
 
     def __init__(self, rate: float, tokens: int) -> None:
         self.port, self.stats_port = free_ports(2)
-        self.arguments = [sys.executable, str(STAND_IN), f"--port={self.port}", f"--stats-port={self.stats_port}",
-                          f"--rate={rate}", f"--tokens={tokens}", "--limit-concurrency=2", f"--api-key={INNER_KEY}"]
+        self.arguments = [
+            sys.executable,
+            str(STAND_IN),
+            f"--port={self.port}",
+            f"--stats-port={self.stats_port}",
+            f"--rate={rate}",
+            f"--tokens={tokens}",
+            "--limit-concurrency=2",
+            f"--api-key={INNER_KEY}",
+        ]
         self.process = subprocess.Popen(self.arguments)
         wait_until(lambda: self.stats(), what="the stand-in starts")
 
@@ -68,9 +76,11 @@ class Replica:
 
 
 class Gateway:
-    """HAProxy with the role's template. `mutate` changes the text of the configuration, to see a test fail."""
+    """HAProxy with the role's template. `mutate` changes the configuration's text, to see a test fail."""
 
-    def __init__(self, folder: Path, replicas: list[Replica], mutate: Callable[[str], str] = str, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, replicas: list[Replica], mutate: Callable[[str], str] = str, **settings: Any
+    ) -> None:
         self.replicas = replicas
         self.folder = folder
         self.port, self.metrics_port = free_ports(2)
@@ -102,10 +112,14 @@ class Gateway:
         self.write()
         self.output = self.log.open("wb")
         self.process = subprocess.Popen(
-            ["haproxy", "-W", "-db", "-f", str(self.config)], env={**os.environ, "ILAB_KEY": INNER_KEY},
-            stdout=self.output, stderr=self.output)
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=90,
-                                   headers={"Authorization": f"Bearer {KEY}"})
+            ["haproxy", "-W", "-db", "-f", str(self.config)],
+            env={**os.environ, "ILAB_KEY": INNER_KEY},
+            stdout=self.output,
+            stderr=self.output,
+        )
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", timeout=90, headers={"Authorization": f"Bearer {KEY}"}
+        )
         wait_until(self._up, what=f"the gateway starts: {self.log.read_text()}")
 
     def _up(self) -> bool:
@@ -117,12 +131,17 @@ class Gateway:
 
     def render(self, name: str, **extra: Any) -> str:
         """One of the role's templates with these variables."""
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True,
-            keep_trailing_newline=True)
+        environment = jinja2.Environment(  # noqa: S701 - no HTML
+            loader=jinja2.FileSystemLoader(TEMPLATES),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            keep_trailing_newline=True,
+        )
         environment.filters["to_json"] = __import__("json").dumps
         environment.tests["version"] = version_compare
-        return environment.get_template(name).render(ansible_managed="Made by a test", **self.variables, **extra)
+        return environment.get_template(name).render(
+            ansible_managed="Made by a test", **self.variables, **extra
+        )
 
     def allow(self, *keys: str) -> None:
         """Write the hashes of the keys that callers may use."""
@@ -131,8 +150,13 @@ class Gateway:
 
     def write(self) -> None:
         """Write the configuration as it would be now."""
-        self.config.write_text(self.mutate(self.render("haproxy.cfg.j2").replace(
-            "stats socket /tmp/haproxy.sock", f"stats socket {self.folder}/haproxy.sock")))
+        self.config.write_text(
+            self.mutate(
+                self.render("haproxy.cfg.j2").replace(
+                    "stats socket /tmp/haproxy.sock", f"stats socket {self.folder}/haproxy.sock"
+                )
+            )
+        )
 
     def reload(self) -> None:
         """New workers with the files as they are now; running answers go on in the old ones."""
@@ -156,7 +180,7 @@ class Gateway:
         self.output.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
     """Starts a gateway: `gateway(replicas=1, rate=20, tokens=1200, mutate=..., queue_limit=...)`."""
     assert shutil.which("haproxy"), "haproxy is not on the PATH; remedy: make test installs it"

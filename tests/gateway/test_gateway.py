@@ -27,19 +27,38 @@ def test_paths_methods_and_keys(gateway: Start) -> None:
     client = served.client
     assert client.get("/v1/models").json()["data"][0]["id"] == "paced-stand-in"
     assert client.post("/v1/chat/completions", json=CHAT).json()["choices"][0]["message"]["content"]
-    assert client.post("/v1/completions", json={"prompt": "hello", "max_tokens": 3}).json()["choices"][0]["text"]
+    assert client.post("/v1/completions", json={"prompt": "hello", "max_tokens": 3}).json()["choices"][0][
+        "text"
+    ]
     assert client.get("/gateway/status").json() == {"queued": 0, "active": 0, "up": 1, "limit": 100}
-    for path in ("/", "/docs", "/v1/embeddings", "/v1/models/x", "/metrics", "/v1/chat/completions/", "/healthz/x"):
+    for path in (
+        "/",
+        "/docs",
+        "/v1/embeddings",
+        "/v1/models/x",
+        "/metrics",
+        "/v1/chat/completions/",
+        "/healthz/x",
+    ):
         response = client.get(path)
         assert response.status_code == 404, path
         assert error_of(response)["code"] == "not_found"
-    for method, path in (("GET", "/v1/chat/completions"), ("POST", "/v1/models"), ("DELETE", "/gateway/status")):
+    for method, path in (
+        ("GET", "/v1/chat/completions"),
+        ("POST", "/v1/models"),
+        ("DELETE", "/gateway/status"),
+    ):
         response = client.request(method, path)
         assert response.status_code == 405, path
         assert error_of(response)["code"] == "method_not_allowed"
     with httpx.Client(base_url=client.base_url) as stranger:
         assert stranger.get("/healthz").status_code == 200
-        for headers in ({}, {"Authorization": "Bearer no"}, {"Authorization": KEY}, {"Authorization": f"Bearer {INNER_KEY}"}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer no"},
+            {"Authorization": KEY},
+            {"Authorization": f"Bearer {INNER_KEY}"},
+        ):
             for path in ("/v1/models", "/gateway/status"):
                 response = stranger.get(path, headers=headers)
                 assert response.status_code == 401, (path, headers)
@@ -53,7 +72,7 @@ def test_keys_rotate_without_a_gap(gateway: Start) -> None:
     for keys, first, second in (((KEY, OTHER_KEY), 200, 200), ((OTHER_KEY,), 401, 200)):
         served.allow(*keys)
         served.reload()
-        wait_until(lambda: served.client.get("/v1/models", headers=other).status_code == second)
+        wait_until(lambda wanted=second: served.client.get("/v1/models", headers=other).status_code == wanted)
         assert served.client.get("/v1/models").status_code == first
     assert KEY not in served.keys_file.read_text() + served.config.read_text()
 
@@ -82,9 +101,11 @@ def test_request_ids_and_a_silent_log(gateway: Start) -> None:
     body = {"messages": [{"role": "user", "content": canary}], "max_tokens": 30}
     own = served.client.post("/v1/chat/completions", json=body, headers={"X-Request-Id": "trace-42"})
     assert own.headers["x-request-id"] == "trace-42"
-    odd = served.client.post(f"/v1/chat/completions?q={canary}", json=body, headers={"X-Request-Id": f"a b {canary}"})
+    odd = served.client.post(
+        f"/v1/chat/completions?q={canary}", json=body, headers={"X-Request-Id": f"a b {canary}"}
+    )
     assert canary not in odd.headers["x-request-id"]
-    served.client.get(f"/unknown\"{canary}")
+    served.client.get(f'/unknown"{canary}')
     served.client.get("/v1/models", headers={"Authorization": "Bearer wrong-key-3141"})
     wait_until(lambda: served.log.read_text().count('"status":401') == 1)
     log = served.log.read_text()
@@ -100,7 +121,11 @@ def test_metrics_have_their_own_address(gateway: Start) -> None:
     served = gateway(rate=1000)
     served.client.post("/v1/chat/completions", json=CHAT)
     metrics = served.metrics()
-    for name in ("haproxy_backend_current_queue", "haproxy_server_status", "haproxy_backend_http_responses_total"):
+    for name in (
+        "haproxy_backend_current_queue",
+        "haproxy_server_status",
+        "haproxy_backend_http_responses_total",
+    ):
         assert f'{name}{{proxy="model"' in metrics, name
     assert served.client.get("/metrics").status_code == 404
     assert httpx.get(f"http://127.0.0.1:{served.metrics_port}/v1/models").status_code == 404
@@ -112,7 +137,7 @@ def test_only_allowed_sources_are_answered(gateway: Start) -> None:
     served.write()
     served.reload()
     for port in (served.port, served.metrics_port):
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx.TransportError):  # noqa: PT012 - the reload takes a moment
             for _ in range(20):
                 httpx.get(f"http://127.0.0.1:{port}/healthz")
                 time.sleep(0.1)

@@ -21,8 +21,11 @@ class Crowd:
 
     def __init__(self, served: Gateway) -> None:
         self.client = httpx.AsyncClient(
-            base_url=served.client.base_url, timeout=120, headers={"Authorization": f"Bearer {KEY}"},
-            limits=httpx.Limits(max_connections=500))
+            base_url=served.client.base_url,
+            timeout=120,
+            headers={"Authorization": f"Bearer {KEY}"},
+            limits=httpx.Limits(max_connections=500),
+        )
 
     async def ask(self, name: str, tokens: int, big: int = 0) -> tuple[int, str]:
         """Stream one answer to its end; returns the status and the text of it all."""
@@ -74,7 +77,9 @@ def test_first_come_first_served_and_the_status_counts(gateway: Start) -> None:
         tasks = []
         for number, name in enumerate(names):
             tasks.append(crowd.start(name, tokens=20))
-            await until(lambda number=number: served.status()["queued"] == number and served.status()["active"] == 1)
+            await until(
+                lambda number=number: served.status()["queued"] == number and served.status()["active"] == 1
+            )
         await asyncio.gather(*tasks)
 
     asyncio.run(run())
@@ -187,7 +192,7 @@ def test_a_long_history_is_tried_again_too(gateway: Start) -> None:
     async def run() -> list[int]:
         crowd = Crowd(served)
 
-        # Short connections of somebody else (as a health check is one) take ilab's only place again and again.
+        # Short connections of somebody else (like health checks) take ilab's only place again and again.
         async def disturb() -> None:
             while True:
                 _, writer = await asyncio.open_connection("127.0.0.1", replica.port)

@@ -84,7 +84,12 @@ def test_archive_holds_what_running_needs(names: set[str], name: str) -> None:
 
 
 def test_archive_holds_the_build_context_of_every_image(names: set[str]) -> None:
-    contexts = ("chatbot_app/src/", "chatbot_app/frontend/", "chatbot_app/tools/", "roles/private_model/files/images/")
+    contexts = (
+        "chatbot_app/src/",
+        "chatbot_app/frontend/",
+        "chatbot_app/tools/",
+        "roles/private_model/files/images/",
+    )
     tracked = {str(path.relative_to(ROOT)) for path in repository_files()}
     wanted = {name for name in tracked if name.startswith(contexts) and not name.endswith(".gitignore")}
     assert wanted <= names
@@ -132,11 +137,15 @@ def test_archive_declares_its_dependencies(archive: Path) -> None:
 
 def test_dependencies_come_from_the_ansible_package(installed: Place) -> None:
     """The bounds are those of collections that really are there."""
-    found = json.loads(installed.run("ansible-galaxy", "collection", "list", "--format", "json").split("\n[")[0])
+    found = json.loads(
+        installed.run("ansible-galaxy", "collection", "list", "--format", "json").split("\n[")[0]
+    )
     versions = {name: info["version"] for place in found.values() for name, info in place.items()}
     for name, bound in load("galaxy.yml")["dependencies"].items():
         lowest = tuple(map(int, bound.removeprefix(">=").split(".")))
-        assert tuple(map(int, versions[name].split("."))) >= lowest, f"{name} {versions[name]} is older than {bound}"
+        assert tuple(map(int, versions[name].split("."))) >= lowest, (
+            f"{name} {versions[name]} is older than {bound}"
+        )
     assert versions["private_ai.chatbot"] == load("galaxy.yml")["version"]
 
 
@@ -150,7 +159,9 @@ def test_playbook_by_its_full_name(installed: Place, name: str) -> None:
 
 
 def test_site_reaches_both_roles(installed: Place) -> None:
-    listed = installed.run("ansible-playbook", "-i", "inventory.yml", "private_ai.chatbot.site", "--list-tasks")
+    listed = installed.run(
+        "ansible-playbook", "-i", "inventory.yml", "private_ai.chatbot.site", "--list-tasks"
+    )
     for role in ROLES:
         assert f"{role} : " in listed
 
@@ -181,7 +192,9 @@ def test_clone_finds_itself(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)], check=True)
     place = Place(tmp_path)
-    listed = place.run("ansible-playbook", "-i", "inventories/quickstart", "site.yml", "--list-tasks", cwd=clone)
+    listed = place.run(
+        "ansible-playbook", "-i", "inventories/quickstart", "site.yml", "--list-tasks", cwd=clone
+    )
     place.run("ansible-playbook", "-i", "inventories/quickstart", "site.yml", "--syntax-check", cwd=clone)
     assert all(f"{role} : " in listed for role in ROLES)
     found = place.run("ansible-doc", "-t", "module", "-j", "private_ai.chatbot.podman_service", cwd=clone)
@@ -208,9 +221,13 @@ def test_defaults_equal_the_argument_specification(role: str) -> None:
         # `1 == True` in Python, not in YAML.
         assert (type(option.get("default")), option.get("default")) == (type(value), value), f"{name} differs"
         templated = isinstance(value, str) and "{{" in value
-        assert templated or isinstance(value, TYPES[option["type"]]), f"{name}: {value!r} is no {option['type']}"
+        assert templated or isinstance(value, TYPES[option["type"]]), (
+            f"{name}: {value!r} is no {option['type']}"
+        )
         assert option["type"] != "int" or not isinstance(value, bool), f"{name}: {value!r} is no int"
-        assert "choices" not in option or value in option["choices"], f"{name}: {value!r} is not one of the choices"
+        assert "choices" not in option or value in option["choices"], (
+            f"{name}: {value!r} is not one of the choices"
+        )
 
 
 def test_action_group_equals_the_modules() -> None:
@@ -237,5 +254,7 @@ def test_no_file_names_a_developer_machine() -> None:
         content = path.read_bytes()
         if b"\0" in content:
             continue
-        found += [f"{path.relative_to(ROOT)}: {match.group().decode()}" for match in pattern.finditer(content)]
+        found += [
+            f"{path.relative_to(ROOT)}: {match.group().decode()}" for match in pattern.finditer(content)
+        ]
     assert not found

@@ -1,14 +1,16 @@
 """Stand-in for `ilab model serve`: the same API and the same single connection, but slow and countable.
 
-The demo model answers in milliseconds and would hide a broken queue, so streams, stop, queue, drain and leaving callers are
-tested against this: by default a minute of 20 tokens a second. What it takes from the real one (llama-cpp-python's server
-under InstructLab 0.26.1): the paths, the `<think>` block, SSE chunks, Bearer key, `GET /` without a key, no keep-alive, and,
-with `--limit-concurrency 2`, uvicorn's refusal of a second connection. A stream ends at the next token after its caller left;
-an unstreamed answer runs to its end.
+The demo model answers in milliseconds and would hide a broken queue, so streams, stop, queue, drain and
+leaving callers are tested against this: by default a minute of 20 tokens a second. What it takes from the real
+one (llama-cpp-python's server under InstructLab 0.26.1): the paths, the `<think>` block, SSE chunks, Bearer key,
+`GET /` without a key, no keep-alive, and, with `--limit-concurrency 2`, uvicorn's refusal of a second
+connection. A stream ends at the next token after its caller left; an unstreamed answer runs to its end.
 
-    python tests/standins/paced_model.py --port P [--stats-port S] [--rate 20] [--tokens 1200] [--limit-concurrency 2] [--api-key K]
+    python tests/standins/paced_model.py --port P [--stats-port S] [--rate 20] [--tokens 1200]
+        [--limit-concurrency 2] [--api-key K]
 
-`GET /_stats` on the second port: {"open_streams", "started", "finished", "cancelled", "rejected", "order", "closed_after_tokens"}.
+`GET /_stats` on the second port: {"open_streams", "started", "finished", "cancelled", "rejected", "order",
+"closed_after_tokens"}.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 NAME = "paced-stand-in"
-WORDS = "The model stays on its own host and answers here word by word, slowly enough to watch.".split()
+# fmt: off
+WORDS = ["The", "model", "stays", "on", "its", "own", "host", "and", "answers", "here", "word", "by", "word,",
+         "slowly", "enough", "to", "watch."]
+# fmt: on
 
 
 class Paced:
@@ -43,7 +48,9 @@ class Paced:
     def refused(self, request: Request) -> Response | None:
         """The answer to a wrong key, None when the key is right."""
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
-            return JSONResponse({"error": {"message": "Invalid API key", "type": "invalid_request_error"}}, 401)
+            return JSONResponse(
+                {"error": {"message": "Invalid API key", "type": "invalid_request_error"}}, 401
+            )
         return None
 
     def text(self, limit: int) -> list[str]:
@@ -79,7 +86,12 @@ class Paced:
     def head(self, chat: bool, suffix: str) -> dict[str, Any]:
         """What every answer begins with."""
         kind = ("chat.completion" if chat else "text_completion") + suffix
-        return {"id": f"chatcmpl-{self.counts['started']}", "object": kind, "created": int(time.time()), "model": NAME}
+        return {
+            "id": f"chatcmpl-{self.counts['started']}",
+            "object": kind,
+            "created": int(time.time()),
+            "model": NAME,
+        }
 
     async def stream(self, tokens: list[str], chat: bool) -> AsyncIterator[str]:
         """SSE chunks at the given pace."""
@@ -122,7 +134,9 @@ class Paced:
 
     async def stats(self, request: Request) -> Response:
         """What has happened so far."""
-        return JSONResponse({**self.counts, "order": self.order, "closed_after_tokens": self.closed_after_tokens})
+        return JSONResponse(
+            {**self.counts, "order": self.order, "closed_after_tokens": self.closed_after_tokens}
+        )
 
 
 class Rejections(logging.Handler):
@@ -152,7 +166,13 @@ async def serve(options: argparse.Namespace) -> None:
     settings: dict[str, Any] = {"host": options.host, "log_level": "warning", "timeout_graceful_shutdown": 1}
     servers = [
         uvicorn.Server(
-            uvicorn.Config(model, port=options.port, limit_concurrency=options.limit_concurrency, timeout_keep_alive=0, **settings)
+            uvicorn.Config(
+                model,
+                port=options.port,
+                limit_concurrency=options.limit_concurrency,
+                timeout_keep_alive=0,
+                **settings,
+            )
         )
     ]
     if options.stats_port:
@@ -164,7 +184,9 @@ async def serve(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--stats-port", type=int)
