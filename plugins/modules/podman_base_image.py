@@ -12,9 +12,9 @@ module: podman_base_image
 short_description: Keep the base image that other images are built on
 version_added: 0.1.0
 description:
-  - Takes a Debian or Ubuntu image with Python from a registry, or, where no registry answers, makes one from the packages
-    of this Debian or Ubuntu host's own distribution with C(mmdebstrap).
-  - An image that this module made from either source stays as it is while the source it came from is unchanged.
+  - Takes a Debian or Ubuntu image from a registry and adds Python, or, where no registry answers, makes one
+    from the packages of this Debian or Ubuntu host's own distribution with C(mmdebstrap).
+  - An image that this module made from either source stays as it is while that source is unchanged.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
   - private_ai.chatbot.attributes
@@ -44,18 +44,20 @@ options:
     description:
       - V(registry), only from a registry.
       - V(bootstrap), only from the packages of this distribution.
-      - V(auto), from the registry when it answers, otherwise from the packages.
+      - V(auto), from the registry when it (or a mirror of it in C(registries.conf)) answers and the image can
+        be pulled, otherwise from the packages. An image that is there already stays as it is, with a warning,
+        where neither is possible.
     type: str
     choices: [auto, registry, bootstrap]
     default: auto
   image:
-    description: Image in the registry. Empty means that there is none.
+    description: Image in the registry, one with C(apt). Empty means that there is none.
     type: str
     default: docker.io/library/debian:bookworm-slim
   directory:
     description:
-      - Directory on the host with C(bootstrap-base.sh), which makes the root file system, and a C(Containerfile), which adds
-        Python to the image of the registry. Needed for O(state=present).
+      - Directory on the host with C(bootstrap-base.sh), which makes the root file system, and a
+        C(Containerfile), which adds Python to the image of the registry. Needed for O(state=present).
     type: path
   suite:
     description: Codename of the distribution's release. Without it, the host's own.
@@ -67,16 +69,16 @@ options:
     description: Limits for the build on the registry's image, by name.
     type: dict
   ca_bundle:
-    description: PEM bundle of certificates that the build trusts. Without it, the host's own bundle.
+    description: PEM bundle of certificates that are trusted while pulling. Without it, the host's own bundle.
     type: path
   progress_file:
-    description: File to which a plain line is appended for each step.
+    description: File to which a plain line is appended for each step. A missing directory is made.
     type: path
   log_file:
-    description: File for the whole output.
+    description: File for the whole output. A missing directory is made.
     type: path
   timeout:
-    description: Seconds that making the image may take.
+    description: Seconds that each step of making the image may take, at least 1.
     type: int
     default: 1800
 author:
@@ -108,7 +110,7 @@ source:
   sample: bootstrap
 registry:
   description: Why the registry was not used.
-  returned: when the image is made from packages
+  returned: when the image is made from packages, or cannot be made
   type: str
   sample: "https://registry-1.docker.io/v2/: timed out"
 """
@@ -118,22 +120,22 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.base_image import (
     REMEDY,
     can_bootstrap,
     file_digest,
+    host_release,
+    hosts_of,
     inputs_digest,
-    os_release,
     registry_answers,
-    registry_of,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import (
     INPUTS_LABEL,
-    Progress,
+    NAME_LABEL,
     build_argv,
+    drop_former,
     host_ca_bundle,
-    watch,
+    listed,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     MANAGED_LABEL,
@@ -146,6 +148,8 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common i
     fail,
     make_client,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import session_environ
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress, watch
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **COMMON_ARGUMENTS,
@@ -174,8 +178,7 @@ class BaseImage:
         self.client = client
         self.full_name = f"{self.params['name']}:{self.params['tag']}"
         self.progress = Progress(self.params["progress_file"], "getting the base image")
-        with open("/etc/os-release", encoding="utf-8") as stream:
-            self.release = os_release(stream.read())
+        self.release = host_release()
 
     def inputs(self) -> dict[str, str]:
         """Return the checksum of what the image would be made from, for each allowed source."""
@@ -183,7 +186,9 @@ class BaseImage:
         script = file_digest(os.path.join(directory, "bootstrap-base.sh"))
         suite = params["suite"] or self.release.get("VERSION_CODENAME", "")
         sources = {
-            "registry": inputs_digest("registry", params["image"], file_digest(os.path.join(directory, "Containerfile"))),
+            "registry": inputs_digest(
+                "registry", params["image"], file_digest(os.path.join(directory, "Containerfile"))
+            ),
             "bootstrap": inputs_digest("bootstrap", script, suite, params["mirror"] or ""),
         }
         return {name: digest for name, digest in sources.items() if params["source"] in ("auto", name)}
@@ -193,82 +198,149 @@ class BaseImage:
         wanted, image = self.params["source"], self.params["image"]
         why = "none was asked for"
         if wanted != "bootstrap":
-            why = registry_answers(registry_of(image)) if image else "no image of a registry is named"
+            why = self._unreachable(image) if image else "no image of a registry is named"
             if not why:
                 return "registry", ""
             if wanted == "registry":
                 raise PodmanError(f"the base image {image!r} cannot be pulled: {why}. {REMEDY}")
         if not can_bootstrap(self.release):
             raise PodmanError(
-                f"no registry can be used ({why}), and on {self.release.get('PRETTY_NAME', 'this system')} the base image "
-                f"cannot be made from packages. {REMEDY}"
+                f"no registry can be used ({why}), and on {self.release.get('PRETTY_NAME', 'this system')} "
+                f"the base image cannot be made from packages. {REMEDY}"
             )
         return "bootstrap", why
 
-    def make(self, source: str, inputs: str) -> None:
-        """Make the image; it gets its name only when it is complete."""
-        (self._pull if source == "registry" else self._bootstrap)(inputs)
-        self.progress.say("done")
+    def _unreachable(self, image: str) -> str:
+        hosts = hosts_of(image, self.client.run_json(["info", "--format={{json .Registries}}"]) or {})
+        reasons = []
+        for host in hosts:
+            why = registry_answers(host)
+            if not why:
+                return ""
+            reasons.append(why)
+        return "; ".join(reasons) or f"registries.conf blocks {image}"
 
-    def _watched(self, argv: list[str], doing: str) -> None:
-        done = watch(argv, self.params["log_file"], self.progress, timeout=self.params["timeout"])
+    def make(self, source: str, inputs: dict[str, str]) -> tuple[str, str]:
+        """Make the image, named when it is complete; return its source and why not the registry."""
+        why = ""
+        if source == "registry":
+            try:
+                self._pull(inputs[source])
+            except PodmanError as error:
+                if self.params["source"] != "auto" or not can_bootstrap(self.release):
+                    raise
+                self.progress.say("the registry's image cannot be used")
+                source, why = "bootstrap", error.message
+        if source == "bootstrap":
+            self._bootstrap(inputs[source])
+        self.progress.say("done")
+        drop_former(self.client, self.full_name)
+        return source, why
+
+    def _watched(self, argv: list[str], doing: str, environ: dict[str, str] | None = None) -> None:
+        log_file, timeout = self.params["log_file"], self.params["timeout"]
+        environ = {**session_environ(os.environ, os.geteuid()), **(environ or {})}
+        done = watch(argv, log_file, self.progress, environ, timeout=timeout)
         if done.rc != 0:
-            where = f"; the whole output is in {self.params['log_file']}" if self.params["log_file"] else ""
-            raise PodmanError(
-                f"{doing} failed with exit status {done.rc}: {' | '.join(done.tail[-5:])}{where}", argv, done.rc
-            )
+            late = f"did not end within {timeout} s (option timeout)"
+            reason = late if done.rc == 124 else f"failed with exit status {done.rc}"
+            where = f"; the whole output is in {log_file}" if log_file else ""
+            lines = "\n".join(done.tail)
+            raise PodmanError(f"{doing} {reason}: {' | '.join(done.tail[-5:])}{where}", argv, done.rc, lines)
 
     def _pull(self, inputs: str) -> None:
         image = self.params["image"]
         self.progress.say(f"pulling {image}")
-        self._watched(self.client.argv(["pull", "--quiet", image]), f"pulling {image}")
+        bundle = host_ca_bundle(self.params["ca_bundle"]) if self.params["ca_bundle"] else None
+        environ = {"SSL_CERT_FILE": bundle} if bundle else {}
+        self._watched(self.client.argv(["pull", "--quiet", image]), f"pulling {image}", environ)
         arguments = {
             "name": self.full_name,
             "context": self.params["directory"],
             "ulimits": self.params["ulimits"],
             "build_args": {"BASE": image},
         }
-        argv = self.client.argv(build_argv(arguments, inputs, host_ca_bundle(self.params["ca_bundle"])))
+        # No bundle is mounted: installing ca-certificates puts a new one there, which fails on a mount.
+        # The packages are signed, and the images of the distributions fetch them without TLS.
+        argv = self.client.argv(build_argv(arguments, inputs, None))
         self._watched(argv, f"adding Python to {image}")
 
     def _bootstrap(self, inputs: str) -> None:
         self.progress.say("making it from the packages of this distribution")
+        script = os.path.join(self.params["directory"], "bootstrap-base.sh")
+        if not os.path.isfile(script):
+            raise ValueError(f"there is no {script}; copy the files of the base image to directory first")
         with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as work:
-            # mmdebstrap's user namespace must get through, too.
-            os.chmod(work, 0o755)
             archive = os.path.join(work, "base.tar")
-            argv = [os.path.join(self.params["directory"], "bootstrap-base.sh"), "--output", archive]
+            argv = ["bash", script, "--output", archive]
             if self.params["suite"]:
                 argv += ["--suite", self.params["suite"]]
             if self.params["mirror"]:
                 argv += ["--mirror", self.params["mirror"]]
             self._watched(argv, "making the base image from packages")
             self.progress.say("importing it")
-            labels = {INPUTS_LABEL: inputs, MANAGED_LABEL: MANAGED_VALUE}
+            labels = {INPUTS_LABEL: inputs, NAME_LABEL: self.full_name, MANAGED_LABEL: MANAGED_VALUE}
             changes = [f"--change=LABEL {name}={value}" for name, value in labels.items()]
-            self.client.run(["import", "--quiet", *changes, archive, self.full_name])
+            self.client.run(
+                ["import", "--quiet", *changes, archive, self.full_name], timeout=self.params["timeout"]
+            )
+
+
+def remove(module: AnsibleModule, client: PodmanClient, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Remove every tag of the name."""
+    names = listed(client, ["images", "--format={{.Repository}}:{{.Tag}}"])
+    ours = sorted({name for name in names if name.rsplit(":", 1)[0] == module.params["name"]})
+    if ours and not module.check_mode:
+        client.run(["image", "rm", *ours])
+        result["id"] = None
+    if not module.check_mode:
+        drop_former(client, result["image"])
+    return {
+        **result,
+        "changed": bool(ours),
+        "diff": {"before": {"images": ours} if ours else {}, "after": {}},
+    }
 
 
 def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     """Read, compare, act, report."""
+    params = module.params
+    if params["timeout"] < 1:
+        raise ValueError(f"timeout is {params['timeout']}; at least 1 second is needed")
     base = BaseImage(module, client)
     found = client.inspect("image", base.full_name)
     label = ((found or {}).get("Labels") or {}).get(INPUTS_LABEL, "")
-    result: dict[str, t.Any] = {"image": base.full_name, "source": None, "id": found["Id"][:12] if found else None}
+    result: dict[str, t.Any] = {
+        "image": base.full_name,
+        "source": None,
+        "id": found["Id"][:12] if found else None,
+    }
+    if params["state"] == "absent":
+        return remove(module, client, result)
     before = {"inputs": label} if found else {}
-    if module.params["state"] == "absent":
-        names = client.run(["images", "--format={{.Repository}}:{{.Tag}}"]).stdout.split()
-        ours = [name for name in names if name.rsplit(":", 1)[0] == module.params["name"]]
-        if ours and not module.check_mode:
-            client.run(["image", "rm", *ours])
-            result["id"] = None
-        return {**result, "changed": bool(ours), "diff": {"before": {"images": ours}, "after": {}}}
     inputs = base.inputs()
     if found and label in inputs.values():
         return {**result, "changed": False, "diff": {"before": before, "after": before}}
-    source, why = base.choose()
+    try:
+        source, why = base.choose()
+    except PodmanError as error:
+        if not found or params["source"] != "auto":
+            raise
+        # Made on another host and loaded here, as the remedy says.
+        module.warn(f"{base.full_name} stays as it is: {error.message}")
+        return {
+            **result,
+            "changed": False,
+            "registry": error.message,
+            "diff": {"before": before, "after": before},
+        }
     if not module.check_mode:
-        base.make(source, inputs[source])
+        try:
+            source, failed = base.make(source, inputs)
+        finally:
+            if base.progress.problem:
+                module.warn(base.progress.problem)
+        why = failed or why
         made = client.inspect("image", base.full_name)
         result["id"] = made["Id"][:12] if made else None
     result["source"] = source

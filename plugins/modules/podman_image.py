@@ -15,8 +15,11 @@ description:
   - Builds an image from a directory on the host.
   - A checksum of every file of the directory, the arguments and the base image is kept in the label
     C(io.private-ai.chatbot.inputs); the image is built again only when it differs.
-  - The old image keeps its name until the new one is complete.
-  - Exists beside C(containers.podman.podman_image), because that module rebuilds always or never and shows no progress.
+  - The old image keeps its name until the new one is complete. Then it is removed; while a container is still
+    made from it, the next build or O(state=absent) removes it.
+  - What is left of a build that fails or takes too long is removed with it.
+  - Exists beside C(containers.podman.podman_image), because that module rebuilds always or never and shows no
+    progress.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
   - private_ai.chatbot.attributes
@@ -44,10 +47,12 @@ options:
     description: Directory on the host with the Containerfile and what it copies. Needed for O(state=present).
     type: path
   containerfile:
-    description: Path of the Containerfile. Without it, C(Containerfile) in O(context).
+    description: Path of the Containerfile. Without it, C(Containerfile) (or C(Dockerfile)) in O(context).
     type: path
   base_image:
-    description: Image that the build argument C(BASE) names. When it is another one than last time, the image is built again.
+    description:
+      - Image that the build argument C(BASE) names. When it is another one than last time, the image is built
+        again.
     type: str
   build_args:
     description: Arguments of the build. Not for secrets.
@@ -61,20 +66,20 @@ options:
     type: dict
   ca_bundle:
     description:
-      - PEM bundle of certificates that the build trusts, for hosts behind a proxy with its own CA. It is mounted while
-        building and does not get into the image. Without it, the host's own bundle.
+      - PEM bundle of certificates that the build trusts, for hosts behind a proxy with its own CA. It is
+        mounted while building and does not get into the image. Without it, the host's own bundle.
     type: path
   title:
     description: What is being built, in the words of the progress lines.
     type: str
   progress_file:
-    description: File to which a plain line is appended for each step.
+    description: File to which a plain line is appended for each step. A missing directory is made.
     type: path
   log_file:
-    description: File for the whole output of the build.
+    description: File for the whole output of the build. A missing directory is made.
     type: path
   timeout:
-    description: Seconds that the build may take.
+    description: Seconds that the build may take, at least 1.
     type: int
     default: 3600
   force:
@@ -109,7 +114,7 @@ image:
       description: Its name.
       type: str
     id:
-      description: Podman's identity of it.
+      description: Podman's identity of it, its first 12 digits.
       type: str
     size:
       description: Its size in bytes.
@@ -130,25 +135,34 @@ seconds:
 """
 
 import os
+import re
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import (
     INPUTS_LABEL,
-    Progress,
     build_argv,
     context_digest,
+    drop_former,
+    file_sha256,
+    former_images,
     host_ca_bundle,
-    watch,
 )
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient, PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
     fail,
     make_client,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import session_environ
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress, watch
+
+#: Without a tag podman would look for :latest and the image would be named otherwise than it was asked for.
+_NAME = re.compile(r"^[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **COMMON_ARGUMENTS,
@@ -175,18 +189,34 @@ def observe(client: PodmanClient, name: str) -> dict[str, t.Any] | None:
     if found is None:
         return None
     labels = found.get("Labels") or {}
-    return {"name": name, "id": found["Id"][:12], "size": found.get("Size", 0), "inputs": labels.get(INPUTS_LABEL, "")}
+    return {
+        "name": name,
+        "id": found["Id"][:12],
+        "size": found.get("Size", 0),
+        "inputs": labels.get(INPUTS_LABEL, ""),
+    }
+
+
+def containerfile_of(params: dict[str, t.Any]) -> str | None:
+    """Return the path of the Containerfile that podman would take, None when there is none."""
+    names = [params["containerfile"]] if params["containerfile"] else ["Containerfile", "Dockerfile"]
+    paths = [os.path.join(params["context"], name) for name in names if not os.path.isabs(name)]
+    return next((path for path in [*names, *paths] if os.path.isabs(path) and os.path.isfile(path)), None)
 
 
 def wanted_inputs(client: PodmanClient, params: dict[str, t.Any], check_mode: bool) -> tuple[str, list[str]]:
     """Return the checksum of what the image would be made from, and warnings; ValueError with the remedy."""
     context = params["context"]
-    values = {"build_args": params["build_args"] or {}, "containerfile": params["containerfile"]}
+    values: dict[str, t.Any] = {"build_args": params["build_args"] or {}}
     missing = []
+    containerfile = containerfile_of(params)
     if not os.path.isdir(context):
         missing.append(f"context {context!r} is not a directory")
-    elif not os.path.isfile(params["containerfile"] or os.path.join(context, "Containerfile")):
-        missing.append(f"there is no Containerfile in {context!r}")
+    elif containerfile is None:
+        missing.append(f"there is no {params['containerfile'] or 'Containerfile'!r} in {context!r}")
+    else:
+        # It may lie outside the directory.
+        values["containerfile"] = file_sha256(containerfile)
     if params["base_image"]:
         base = client.inspect("image", params["base_image"])
         if base is None:
@@ -204,24 +234,27 @@ def build(module: AnsibleModule, client: PodmanClient, inputs: str) -> float:
     """Build and return the seconds it took; PodmanError with the failing step and the last lines."""
     params = module.params
     progress = Progress(params["progress_file"], f"building {params['title'] or params['name']}")
-    arguments = dict(params, build_args=dict(params["build_args"] or {}))
+    arguments = dict(
+        params, containerfile=containerfile_of(params), build_args=dict(params["build_args"] or {})
+    )
     if params["base_image"]:
         arguments["build_args"]["BASE"] = params["base_image"]
     argv = client.argv(build_argv(arguments, inputs, host_ca_bundle(params["ca_bundle"])))
     started = time.monotonic()
     progress.say("starting")
-    done = watch(argv, params["log_file"], progress, timeout=params["timeout"])
+    environ = session_environ(os.environ, os.geteuid())
+    done = watch(argv, params["log_file"], progress, environ, timeout=params["timeout"])
     seconds = round(time.monotonic() - started, 1)
+    if progress.problem:
+        module.warn(progress.problem)
     if done.rc != 0:
-        reason = f"did not end within {params['timeout']} s" if done.rc == 124 else f"failed with exit status {done.rc}"
+        late = f"did not end within {params['timeout']} s (option timeout)"
+        reason = late if done.rc == 124 else f"failed with exit status {done.rc}"
         where = f"; the whole output is in {params['log_file']}" if params["log_file"] else ""
         progress.say(reason)
-        raise PodmanError(
-            f"building {params['name']} {reason} at {done.last_step or 'its beginning'}: {' | '.join(done.tail[-5:])}{where}",
-            argv,
-            done.rc,
-            "\n".join(done.tail),
-        )
+        step = done.last_step or "its beginning"
+        message = f"building {params['name']} {reason} at {step}: {' | '.join(done.tail[-5:])}{where}"
+        raise PodmanError(message, argv, done.rc, "\n".join(done.tail))
     progress.say("done")
     return seconds
 
@@ -229,25 +262,32 @@ def build(module: AnsibleModule, client: PodmanClient, inputs: str) -> float:
 def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     """Read, compare, act, report."""
     params, name = module.params, module.params["name"]
+    if not _NAME.match(name):
+        raise ValueError(
+            f"name is {name!r}; write a name with its tag in small letters, such as localhost/gateway:0.1.0"
+        )
+    if params["timeout"] < 1:
+        raise ValueError(f"timeout is {params['timeout']}; at least 1 second is needed")
     now = observe(client, name)
     before = {"inputs": now["inputs"]} if now else {}
     if params["state"] == "absent":
+        former = former_images(client, name)
+        diff = {"before": {**before, **({"former": former} if former else {})}, "after": {}}
         if now and not module.check_mode:
             client.run(["image", "rm", name])
             now = None
-        return {"changed": bool(before), "image": now, "diff": {"before": before, "after": {}}}
+        if former and not module.check_mode:
+            drop_former(client, name)
+        return {"changed": bool(diff["before"]), "image": now, "diff": diff}
     inputs, warnings = wanted_inputs(client, params, module.check_mode)
     for warning in warnings:
         module.warn(warning)
     changed = now is None or now["inputs"] != inputs or params["force"]
     seconds = 0.0
     if changed and not module.check_mode:
-        old = now["id"] if now else None
         seconds = build(module, client, inputs)
         now = observe(client, name)
-        if old and now and old != now["id"]:
-            # Refused while a container still runs from it; the next build tries again.
-            client.run(["image", "rm", old], check=False)
+        drop_former(client, name)
     return {
         "changed": changed,
         "image": now,

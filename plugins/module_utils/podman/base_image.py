@@ -10,16 +10,21 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
+import socket
+import ssl
 import typing as t
 import urllib.error
 import urllib.request
+
+from .build import file_sha256
 
 #: Docker Hub's name in image references, and where it answers.
 _HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 
 REMEDY = (
-    "Remedy: name an image that can be pulled in base image's option image, "
+    "Remedy: name an image that can be pulled (option image), "
     "or make one on a Debian or Ubuntu host and load it here (podman save, podman load)"
 )
 
@@ -32,26 +37,72 @@ def registry_of(reference: str) -> str:
     return _HUB.get(first, first)
 
 
+def hosts_of(reference: str, registries: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the hosts that podman would ask for an image, its mirrors first; none when it is blocked.
+
+    :param registries: ``podman info --format '{{json .Registries}}'``, the contents of registries.conf.
+    """
+    entries = [entry for entry in registries.values() if isinstance(entry, dict)]
+    fitting = [entry for entry in entries if _under(reference, entry.get("Prefix") or "")]
+    if not fitting:
+        return [registry_of(reference)]
+    entry = max(fitting, key=lambda one: len(one["Prefix"]))
+    if entry.get("Blocked"):
+        return []
+    # Without a location the reference itself says where.
+    places = [mirror.get("Location", "") for mirror in entry.get("Mirrors") or []]
+    places.append(entry.get("Location") or reference)
+    return list(dict.fromkeys(registry_of(f"{place}/") for place in places if place))
+
+
+def _under(reference: str, prefix: str) -> bool:
+    if prefix.startswith("*."):
+        return reference.split("/", 1)[0].split(":")[0].endswith(prefix[1:])
+    return (
+        bool(prefix) and reference.startswith(prefix) and reference[len(prefix) :][:1] in ("", "/", ":", "@")
+    )
+
+
 def registry_answers(host: str, timeout: float = 8.0) -> str:
     """Return an empty string when a registry answers at ``host``, otherwise why not.
 
-    Asked before ``podman pull``, which would try for minutes where packets are dropped. Proxies of the environment are used.
+    Asked before ``podman pull``, which would try for minutes where packets are dropped. Proxies of the
+    environment are used. A host that answers without TLS or with a certificate of its own counts as one that
+    answers: what podman accepts is in its registries.conf.
+
+    :param timeout: seconds for each step of the connection.
     """
     url = f"https://{host}/v2/"
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - always https
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
             return "" if answer.status == 200 else f"{url} answered {answer.status}"
     except urllib.error.HTTPError as error:
         # A registry that wants a login first is there.
         return "" if error.code == 401 else f"{url} answered {error.code}"
-    except (OSError, ValueError) as error:
-        return f"{url}: {getattr(error, 'reason', error)}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLError):
+            return ""
+        if isinstance(reason, socket.timeout):
+            return f"{url} did not answer within {timeout:g} s"
+        return f"{url}: {reason or type(reason).__name__}"
 
 
 def os_release(text: str) -> dict[str, str]:
     """Return the values of an os-release file."""
-    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    pairs = (
+        line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#")
+    )
     return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+
+
+def host_release(paths: t.Sequence[str] = ("/etc/os-release", "/usr/lib/os-release")) -> dict[str, str]:
+    """Return what this host says of itself; empty when it says nothing."""
+    for path in paths:
+        if os.path.isfile(path):
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                return os_release(stream.read())
+    return {}
 
 
 def can_bootstrap(release: t.Mapping[str, str]) -> bool:
@@ -66,7 +117,4 @@ def inputs_digest(kind: str, *values: str) -> str:
 
 def file_digest(path: str) -> str:
     """Return the SHA-256 of a file; empty when it does not exist."""
-    if not os.path.isfile(path):
-        return ""
-    with open(path, "rb") as stream:
-        return hashlib.sha256(stream.read()).hexdigest()
+    return file_sha256(path) if os.path.isfile(path) else ""

@@ -5,21 +5,27 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use it from other collections or standalone plugins/modules!
 
-"""Images: what they are made from, the arguments that make them, and a build whose progress can be watched."""
+"""Images: what they are made from, the arguments that make them, and those that newer ones replaced."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import re
-import subprocess
-import threading
+import stat
 import time
 import typing as t
 
+from .client import MANAGED_LABEL, MANAGED_VALUE
+
+if t.TYPE_CHECKING:
+    from .client import PodmanClient
+
 #: Label that holds the checksum of everything an image was made from.
 INPUTS_LABEL = "io.private-ai.chatbot.inputs"
+
+#: Label with the name that an image was made for: what may be removed when a newer one took it.
+NAME_LABEL = "io.private-ai.chatbot.image"
 
 #: Where a build finds the certificates of the host, in the image's own place for them.
 CA_TARGET = "/etc/ssl/certs/ca-certificates.crt"
@@ -31,155 +37,108 @@ CA_BUNDLES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
 )
 
-#: Seconds after which a silent step says that it still works.
-HEARTBEAT = 15.0
 
-_STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP (\d+)(?:/(\d+))?: (.*)$")
+def file_sha256(path: str) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read in pieces; OSError when it cannot be read."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _refuse(error: OSError) -> t.NoReturn:
+    # os.walk passes over what it cannot read; an image made without it would be called unchanged for ever.
+    raise error
 
 
 def context_digest(context: str, values: t.Mapping[str, t.Any]) -> str:
-    """Return the SHA-256 over every file below ``context`` (path, mode, content) and over ``values``.
+    """Return the SHA-256 over everything below ``context`` (path, mode, content, links) and over ``values``.
 
-    OSError when a file cannot be read.
+    OSError when something cannot be read, ValueError when it is a pipe, socket or device.
     """
     digest = hashlib.sha256()
-    for folder, folders, files in os.walk(context):
+
+    def add(kind: str, path: str, what: str) -> None:
+        entry = os.fsencode(os.path.relpath(path, context))
+        digest.update(b"\0".join([kind.encode(), entry, os.fsencode(what), b""]))
+
+    for folder, folders, files in os.walk(context, onerror=_refuse):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in sorted(files):
+        for name in [*folders, *sorted(files)]:
             path = os.path.join(folder, name)
-            entry = os.path.relpath(path, context)
-            if os.path.islink(path):
-                digest.update(f"link {entry} {os.readlink(path)}\0".encode())
-                continue
-            executable = bool(os.stat(path).st_mode & 0o100)
-            with open(path, "rb") as stream:
-                content = hashlib.sha256(stream.read()).hexdigest()
-            digest.update(f"file {entry} {executable} {content}\0".encode())
+            found = os.lstat(path)
+            mode = f"{stat.S_IMODE(found.st_mode):04o}"
+            if stat.S_ISLNK(found.st_mode):
+                add("link", path, os.readlink(path))
+            elif stat.S_ISDIR(found.st_mode):
+                add("directory", path, mode)
+            elif stat.S_ISREG(found.st_mode):
+                add("file", path, f"{mode} {file_sha256(path)}")
+            else:
+                raise ValueError(
+                    f"{path} is neither a file, a directory nor a link; take it out of the build's directory"
+                )
     digest.update(json.dumps(values, sort_keys=True).encode())
     return digest.hexdigest()
 
 
 def build_argv(params: t.Mapping[str, t.Any], inputs: str, ca_bundle: str | None) -> list[str]:
-    """Return the arguments of ``podman build``; the tag is set only when everything has worked."""
-    argv = ["build", "--layers=false", "--force-rm", f"--tag={params['name']}", f"--label={INPUTS_LABEL}={inputs}"]
+    """Return the arguments of ``podman build``; the tag is set only when everything has worked.
+
+    Without layers nothing but the finished image stays behind, also when a step fails.
+    """
+    labels = {INPUTS_LABEL: inputs, NAME_LABEL: params["name"], MANAGED_LABEL: MANAGED_VALUE}
+    argv = ["build", "--layers=false", "--force-rm", f"--tag={params['name']}"]
+    argv += [f"--label={name}={value}" for name, value in labels.items()]
     if params.get("containerfile"):
         argv.append(f"--file={params['containerfile']}")
     argv += [f"--ulimit={name}={value}" for name, value in sorted((params.get("ulimits") or {}).items())]
     if ca_bundle:
         argv.append(f"--volume={ca_bundle}:{CA_TARGET}:ro")
     argv += [f"--volume={volume}" for volume in params.get("volumes") or []]
-    argv += [f"--build-arg={name}={value}" for name, value in sorted((params.get("build_args") or {}).items())]
+    argv += [
+        f"--build-arg={name}={value}" for name, value in sorted((params.get("build_args") or {}).items())
+    ]
     return [*argv, params["context"]]
+
+
+def former_images(client: PodmanClient, name: str) -> list[str]:
+    """Return the identities of images that lost ``name`` to a newer one and that nothing uses any more."""
+    label = f"--filter=label={NAME_LABEL}={name}"
+    found = set(listed(client, ["images", "--no-trunc", "--quiet", "--filter=dangling=true", label]))
+    if not found:
+        return []
+    # --external: also the containers of builds that are under way.
+    used = client.run(["ps", "--all", "--external", "--no-trunc", "--format={{.ImageID}}"]).stdout.split()
+    return sorted(found - {identity if ":" in identity else f"sha256:{identity}" for identity in used})
+
+
+def listed(client: PodmanClient, args: t.Sequence[str]) -> list[str]:
+    """Return the words of ``podman images``, asked again when an image went away while it was listing."""
+    for _ in range(5):
+        done = client.run(args, check=False)
+        if done.rc == 0:
+            return done.stdout.split()
+        if "image not known" not in done.stderr:
+            break
+        time.sleep(0.5)
+    return client.run(args).stdout.split()
+
+
+def drop_former(client: PodmanClient, name: str) -> None:
+    """Remove the former images of ``name`` that nothing uses."""
+    for identity in former_images(client, name):
+        # A container may have come in between; then it stays until the next time.
+        client.run(["image", "rm", identity], check=False)
 
 
 def host_ca_bundle(wanted: str | None) -> str | None:
     """Return the CA bundle that a build gets; ValueError when the wanted one does not exist."""
     if wanted:
         if not os.path.isfile(wanted):
-            raise ValueError(f"ca_bundle is {wanted!r}, which is not a file; give the path of a PEM bundle on this host")
+            raise ValueError(
+                f"ca_bundle is {wanted!r}, which is not a file; give the path of a PEM bundle on this host"
+            )
         return wanted
     return next((path for path in CA_BUNDLES if os.path.isfile(path)), None)
-
-
-def plain_progress(line: str) -> str | None:
-    """Return what a line of build output says in plain words, None when it says nothing to a person."""
-    if line.startswith("progress: "):
-        return line[len("progress: ") :].strip()
-    step = _STEP.match(line)
-    if step and step.group(2):
-        return f"step {step.group(1)} of {step.group(2)}"
-    return None
-
-
-class Progress:
-    """Appends what happens to a file that somebody may be watching, one plain line at a time."""
-
-    def __init__(self, path: str | None, title: str) -> None:
-        self.path = path
-        self.title = title
-        self.started = time.monotonic()
-        self.last = ""
-        self.said_at = 0.0
-        self._lock = threading.Lock()
-
-    def say(self, text: str) -> None:
-        """Append one line; a file that cannot be written is not worth a failed build."""
-        with self._lock:
-            self.last, self.said_at = text, time.monotonic()
-            if not self.path:
-                return
-            try:
-                with open(self.path, "a", encoding="utf-8") as stream:
-                    stream.write(f"{self.title}: {text} ({int(time.monotonic() - self.started)} s)\n")
-            except OSError:
-                self.path = None
-
-    def beat(self) -> None:
-        """Say that it still works when nothing was said for a while."""
-        if time.monotonic() - self.said_at >= HEARTBEAT:
-            self.say(f"still working, {self.last}" if self.last and "still working" not in self.last else self.last)
-
-
-class Finished(t.NamedTuple):
-    """What a watched command left: exit status and the lines it wrote last."""
-
-    rc: int
-    tail: list[str]
-    last_step: str
-
-
-def watch(
-    argv: t.Sequence[str],
-    log_file: str | None,
-    progress: Progress,
-    environ: t.Mapping[str, str] | None = None,
-    timeout: float = 3600,
-) -> Finished:
-    """Run ``argv``, its output line by line into ``log_file`` and, in plain words, into ``progress``.
-
-    :param timeout: seconds after which the command is killed; the exit status is 124 then.
-    """
-    tail: list[str] = []
-    step = ""
-    log = open(log_file, "w", encoding="utf-8") if log_file else None  # pylint: disable=consider-using-with
-    process = subprocess.Popen(  # pylint: disable=consider-using-with
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env={**os.environ, **(environ or {})},
-    )
-    done = threading.Event()
-    late = threading.Event()
-
-    def tend() -> None:
-        end = time.monotonic() + timeout
-        while not done.wait(1):
-            progress.beat()
-            if time.monotonic() > end:
-                late.set()
-                process.kill()
-                return
-
-    threading.Thread(target=tend, daemon=True).start()
-    try:
-        for raw in t.cast("t.Iterable[str]", process.stdout):
-            line = raw.rstrip()
-            if log:
-                log.write(line + "\n")
-                log.flush()
-            if line.strip():
-                tail = [*tail[-29:], line]
-            if line.startswith(("STEP ", "[")) and _STEP.match(line):
-                step = line
-            said = plain_progress(line)
-            if said:
-                progress.say(said)
-        rc = process.wait()
-    finally:
-        done.set()
-        if log:
-            log.close()
-    return Finished(124 if late.is_set() else rc, tail, step)
