@@ -1,4 +1,4 @@
-"""What ansible-test asks for: the collection at `ansible_collections/<namespace>/<name>` and a home of its own."""
+"""What ansible-test asks for: the collection below `ansible_collections/`, and a home of its own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PARTS = (
     "tests/integration/",
 )
 FILES = ("galaxy.yml", "README.md", "LICENSE", "COPYING")
-# Left out of the built collection, too: run by the one who trains the demo model.
-EXCEPT = ("roles/private_model/files/demo_model/training/",)
+# Programs of the images and of the demo model's training are not Ansible's; the other linters read them.
+EXCEPT = ("roles/private_model/files/",)
 
-# ansible-test makes virtual environments without pip and fetches a script that installs pip from a server of its
-# own. It takes the script from its cache when it is there: this one does the same from Python itself and PyPI.
+# ansible-test makes virtual environments without pip and fetches a script that installs pip from a server of
+# its own. It takes the script from its cache when it is there: this one does it from Python itself and PyPI.
 PIP_BOOTSTRAP = """\
 import ensurepip
 import subprocess
@@ -39,7 +39,7 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--quiet", *wa
 
 
 def copy_collection(root: Path, cache: Path, names: list[str]) -> Path:
-    """Copy the collection's files below `cache` and return the folder; ansible-test refuses links to elsewhere."""
+    """Copy the collection's files below `cache` and return the folder; links to elsewhere are refused."""
     base = cache / "ansible-test"
     tree = base / "ansible_collections" / "private_ai" / "chatbot"
     shutil.rmtree(tree, ignore_errors=True)
@@ -49,7 +49,7 @@ def copy_collection(root: Path, cache: Path, names: list[str]) -> Path:
             target = tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, target, follow_symlinks=False)
-    # It asks Git for the files; without this the answer comes from the repository around, which ignores the cache.
+    # It asks Git for the files, and the repository around would say that the cache is ignored.
     subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True)
     return tree
 
@@ -57,8 +57,8 @@ def copy_collection(root: Path, cache: Path, names: list[str]) -> Path:
 def prepare_home(cache: Path) -> Path:
     """Return a home folder for ansible-test, so that the user's stays as it is.
 
-    ansible-test hides the environment from pip, so the settings that a proxy with its own certificate or a mirror
-    asks for (`PIP_*`) are written where pip reads them.
+    ansible-test hides the environment from pip, so the settings that a proxy with its own certificate or a
+    mirror asks for (`PIP_*`) are written where pip reads them.
     """
     source = Path(ansible_test.__file__).parent / "_internal" / "python_requirements.py"
     home = cache / "ansible-test" / "home"
@@ -69,12 +69,17 @@ def prepare_home(cache: Path) -> Path:
     # A hundred lines of downloads would hide what is tested.
     settings = {"quiet": "1", "progress-bar": "off"}
     settings |= {
-        name[4:].lower().replace("_", "-"): value for name, value in os.environ.items() if name.startswith("PIP_")
+        name[4:].lower().replace("_", "-"): value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_")
     }
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if bundle:
         settings["cert"] = bundle
-    lines = ["[global]", *(f"{name} = {value}" for name, value in sorted(settings.items()) if "\n" not in value)]
+    lines = [
+        "[global]",
+        *(f"{name} = {value}" for name, value in sorted(settings.items()) if "\n" not in value),
+    ]
     config = home / ".config" / "pip" / "pip.conf"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text("\n".join(lines) + "\n")

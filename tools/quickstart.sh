@@ -15,6 +15,7 @@ export PRIVATE_AI_PROGRESS_FILE
 # Modules append plain lines while Ansible is silent. sed puts them apart from Ansible's own.
 tail -n +1 -F "$PRIVATE_AI_PROGRESS_FILE" 2>/dev/null | sed -u 's/^/    ... /' &
 watcher=$!
+# shellcheck disable=SC2317,SC2329  # the trap calls it
 stop_watching() {
   # The pipe's two halves: tail ends sed.
   pkill -P $$ -x tail 2>/dev/null || kill "$watcher" 2>/dev/null || true

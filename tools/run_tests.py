@@ -1,8 +1,8 @@
 """Runs the test suite step by step, shows it while it runs, and counts.
 
-    python tools/run_tests.py STEP...      STEP: a name or a group from --list (all, extended)
+    python tools/run_tests.py STEP...      STEP: a name from --list, `all` or `extended`
 
-Every step runs, also after a failure; the last line is `N passed, N failed`, the exit status 1 when any failed.
+Every step runs, also after a failure; the last line is `N passed, N failed`, the status 1 when any failed.
 Counts are test cases where a tool reports them (JUnit), and one for a tool that only says yes or no.
 """
 
@@ -11,142 +11,56 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
 
 import ansible_test_tree
+from steps import (
+    BIN,
+    CACHE,
+    MINUTE,
+    ROOT,
+    Count,
+    call,
+    count_junit,
+    environment,
+    judged,
+    progress,
+    tracked,
+    verdict,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
-CACHE = ROOT / ".cache"
 JUNIT = CACHE / "junit"
 APP = ROOT / "chatbot_app"
-BIN = Path(sys.executable).parent
-MINUTE = 60
+TARGETS = ROOT / "tests/integration/targets"
 
 
 @dataclass
-class Count:
-    """How many test cases passed, failed and were skipped."""
+class Job:
+    """A command of a step in which two run at a time: its output is shown when it is ready."""
 
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
+    name: str
+    command: list[str]
+    cwd: Path = ROOT
+    env: dict[str, str] = field(default_factory=dict)
+    report: Path | None = None
 
-    def __add__(self, other: Count) -> Count:
-        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
-
-    def __str__(self) -> str:
-        skipped = f", {self.skipped} skipped" if self.skipped else ""
-        return f"{self.passed} passed, {self.failed} failed{skipped}"
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """The environment of every step: our tools first, our collection found, nothing asked of Galaxy."""
-    path = os.pathsep.join([str(BIN), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    own = {
-        "PATH": path,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        "ANSIBLE_HOME": str(CACHE / "ansible"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**os.environ, **own, **extra}
-
-
-def call(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None, limit: int) -> int:
-    """Run a command, its output straight to ours; return its status, 124 when it ran past `limit` seconds."""
-    process = subprocess.Popen(
-        command, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        return process.wait(limit)
-    except subprocess.TimeoutExpired:
-        print(f"stopped: {command[0]} was not ready after {limit} s", flush=True)
-        return 124
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def count_junit(*files: Path) -> Count:
-    """Add up JUnit files; one that is missing or unreadable counts as nothing (the caller looks at the status)."""
-    total = Count()
-    for file in files:
-        try:
-            cases = list(ElementTree.parse(file).iter("testcase"))  # noqa: S314 - written by our own tools
-        except (OSError, ElementTree.ParseError):
-            continue
-        failed = sum(1 for case in cases if case.find("failure") is not None or case.find("error") is not None)
-        skipped = sum(1 for case in cases if case.find("skipped") is not None)
-        total += Count(len(cases) - failed - skipped, failed, skipped)
-    return total
-
-
-def judged(status: int, count: Count) -> Count:
-    """A tool that failed without a failed test case counts as one failure; so does one that ran no test at all."""
-    if count.failed:
-        return count
-    if status == 0 and count.passed == 0:
-        print("no test case was run", flush=True)
-    return count if status == 0 and count.passed else count + Count(failed=1)
-
-
-def pytest(name: str, *paths: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Count:
-    """Run pytest on `paths`; no test collected is a failure."""
-    report = JUNIT / f"{name}.xml"
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *paths]
-    return judged(call(command, cwd=cwd, env=env, limit=20 * MINUTE), count_junit(report))
-
-
-def tracked(*patterns: str) -> list[str]:
-    """Files of the repository that match, the new ones too."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return sorted({name for name in listed.stdout.splitlines() if (ROOT / name).is_file()})
-
-
-def lint() -> Count:
-    """Every linter once, two at a time: output only of those that find something."""
-    scripts = tracked("*.sh", ".ci/run")
-    checks = {
-        "ansible-lint": (["ansible-lint", "--offline", "--profile", "production"], ROOT),
-        "mypy, application": (["mypy"], APP),
-        "mypy, plugins": (["mypy"], ROOT),
-        "mypy, tools": (["mypy", *tracked("tools/*.py")], ROOT),
-        "ruff check": (["ruff", "check", "--no-fix", "."], ROOT),
-        "ruff format": (["ruff", "format", "--check", "."], ROOT),
-        "yamllint": (["yamllint", "--strict", *tracked("*.yml", "*.yaml")], ROOT),
-        "shellcheck": (["shellcheck", "--external-sources", *scripts], ROOT),
-        "hadolint": (["hadolint", "--config", ".hadolint.yaml", *tracked("*Containerfile")], ROOT),
-    }
-
-    def check(name: str) -> Count:
-        command, folder = checks[name]
+    def run(self) -> Count:
+        """Run it; a linter that finds nothing says nothing."""
         start = time.monotonic()
+        if self.report:
+            self.report.unlink(missing_ok=True)
         done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment(NO_COLOR="1"),
+            self.command,
+            cwd=self.cwd,
+            env=environment(NO_COLOR="1", **self.env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -154,48 +68,119 @@ def lint() -> Count:
             timeout=10 * MINUTE,
             check=False,
         )
-        verdict = "ok" if done.returncode == 0 else f"FAILED (status {done.returncode})\n{done.stdout}"
-        print(f"  {name}: {verdict} ({time.monotonic() - start:.0f} s)", flush=True)
-        return Count(passed=1) if done.returncode == 0 else Count(failed=1)
+        count = judged(done.returncode, count_junit(self.report)) if self.report else verdict(done.returncode)
+        said = f"\n{done.stdout}" if count.failed else ""
+        print(f"  {self.name}: {count} ({time.monotonic() - start:.0f} s){said}", flush=True)
+        return count
 
+
+def together(jobs: list[Job]) -> Count:
+    """Run jobs two at a time, in the given order."""
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        return sum(pool.map(check, checks), Count())
+        return sum(pool.map(Job.run, jobs), Count())
+
+
+def pytest_command(name: str, *arguments: str) -> tuple[list[str], Path]:
+    """The command of a pytest run, and the report that it writes."""
+    report = JUNIT / f"{name}.xml"
+    return [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments], report
+
+
+def pytest(name: str, *arguments: str, env: dict[str, str] | None = None) -> Count:
+    """Run pytest, output straight to ours; no test collected is a failure."""
+    command, report = pytest_command(name, *arguments)
+    report.unlink(missing_ok=True)
+    return judged(call(command, env=env, limit=20 * MINUTE), count_junit(report))
+
+
+def lint() -> Count:
+    """Every linter once."""
+    shells = re.compile(rb"#!\s*/\S*(/|\s)(ba)?sh\b")
+    scripts = [name for name in tracked() if shells.match((ROOT / name).read_bytes()[:64])]
+    return together(
+        [
+            Job("ansible-lint", ["ansible-lint", "--offline", "--strict"]),
+            Job("mypy, modules and tools", ["mypy"]),
+            Job("mypy, application", ["mypy"], cwd=APP),
+            Job("ruff check", ["ruff", "check", "--no-fix", "."]),
+            Job("ruff format", ["ruff", "format", "--check", "."]),
+            Job("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")]),
+            Job("shellcheck", ["shellcheck", "--external-sources", *scripts]),
+            Job("hadolint", ["hadolint", "--config", ".hadolint.yaml", *tracked("*Containerfile")]),
+        ]
+    )
+
+
+def pytest_job(name: str, *paths: str, cwd: Path = ROOT, python_path: Path) -> Job:
+    """A pytest run beside others."""
+    command, report = pytest_command(name, *paths)
+    return Job(name, command, cwd=cwd, env={"PYTHONPATH": str(python_path)}, report=report)
+
+
+def app_job() -> Job:
+    """The tests of the chatbot's server."""
+    return pytest_job("app", "tests", cwd=APP, python_path=APP / "src")
 
 
 def unit() -> Count:
-    """What needs neither root nor Podman nor a network, by plain pytest."""
-    return pytest("unit", "tests/unit", "tests/docs")
+    """What needs neither root nor containers."""
+    plugins = pytest_job("plugins", "tests/unit", python_path=ROOT / "collections")
+    files = pytest_job("docs, demo model", "tests/docs", "tests/demo_model", python_path=ROOT)
+    return together([app_job(), plugins, files, pytest_job("quadlet", "tests/quadlet", python_path=ROOT)])
 
 
 def ansible_test(kind: str, *arguments: str) -> Count:
     """`ansible-test sanity` or `units`, in a copy of the collection at the path that it asks for."""
     tree = ansible_test_tree.copy_collection(ROOT, CACHE, tracked())
-    home = ansible_test_tree.prepare_home(CACHE)
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    env = environment(HOME=str(home))
+    env = environment(HOME=str(ansible_test_tree.prepare_home(CACHE)), LC_ALL="C.UTF-8")
     # It is a development tool with its own idea of these.
     for name in ("ANSIBLE_CONFIG", "ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME"):
         env.pop(name)
-    status = call(
-        [str(BIN / "ansible-test"), kind, "--local", "--python", version, *arguments],
-        cwd=tree,
-        env=env,
-        limit=15 * MINUTE,
-    )
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    command = [str(BIN / "ansible-test"), kind, "--local", "--python", version, "--color", "no", *arguments]
+    status = call(command, cwd=tree, env=env, limit=15 * MINUTE)
+    if kind == "sanity":
+        return verdict(status)
     return judged(status, count_junit(*sorted((tree / "tests/output/junit").glob("*.xml"))))
+
+
+def integration() -> Count:
+    """Every target below tests/integration by a play of its own; each counts as one."""
+    total = Count()
+    for target in sorted(TARGETS.iterdir()):
+        aliases = target / "aliases"
+        hidden = aliases.exists() and "hidden" in aliases.read_text().split()
+        if hidden or not (target / "tasks/main.yml").exists():
+            continue
+        print(f"  -- {target.name}", flush=True)
+        play = CACHE / "integration" / f"{target.name}.yml"
+        play.parent.mkdir(parents=True, exist_ok=True)
+        play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": True, "roles": [target.name]}]))
+        env = environment(
+            ANSIBLE_ROLES_PATH=str(TARGETS), NO_COLOR="1", ANSIBLE_CALLBACK_RESULT_FORMAT="yaml"
+        )
+        command = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(play)]
+        command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+        total += verdict(call(command, env=env, limit=10 * MINUTE))
+    return total
 
 
 def run_arguments() -> str:
     """What `podman run` needs on this host, as the collection's own preflight finds out."""
-    interpreter = f"ansible_python_interpreter={sys.executable}"
-    command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-e", interpreter, "--one-line"]
+    command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "--one-line"]
+    command += [
+        "-m",
+        "private_ai.chatbot.podman_preflight",
+        "-e",
+        f"ansible_python_interpreter={sys.executable}",
+    ]
     done = subprocess.run(
-        [*command, "-m", "private_ai.chatbot.podman_preflight"],
+        command,
         cwd=ROOT,
         env=environment(NO_COLOR="1"),
         capture_output=True,
         text=True,
-        timeout=5 * MINUTE,
+        timeout=300,
         check=False,
     )
     _, found, result = done.stdout.partition(" => ")
@@ -210,74 +195,51 @@ def run_arguments() -> str:
 
 def images() -> Count:
     """The model server's image, as `molecule` built it a moment ago."""
-    return pytest(
-        "images",
-        "tests/images",
-        env=environment(IMAGE="localhost/private-ai/ilab:0.26.1", PODMAN_RUN_ARGS=run_arguments()),
-    )
-
-
-@contextmanager
-def progress(file: Path) -> Iterator[None]:
-    """Show what long steps of a play append to `file`."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("")
-    ready = threading.Event()
-
-    def show() -> None:
-        with file.open() as lines:
-            while True:
-                line = lines.readline()
-                if line:
-                    print(f"    ... {line.rstrip()}", flush=True)
-                elif ready.wait(0.5):
-                    return
-
-    watcher = threading.Thread(target=show, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ready.set()
-        watcher.join(5)
+    variables = (ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8")
+    tag = re.search(r"localhost/private-ai/ilab:[\w.-]+", variables)
+    image = os.environ.get("IMAGE") or (tag.group() if tag else "localhost/private-ai/ilab:0.26.1")
+    return pytest("images", "tests/images", env=environment(IMAGE=image, PODMAN_RUN_ARGS=run_arguments()))
 
 
 def molecule() -> Count:
-    """The quickstart on Podman: check, converge, idempotence, verify, destroy. Its own beats count as one."""
-    report, steps = JUNIT / "e2e.xml", CACHE / "progress.log"
+    """The quickstart on Podman, its beats counted as one, and the checks of its verify."""
+    report, log = JUNIT / "e2e.xml", CACHE / "progress.log"
     report.unlink(missing_ok=True)
-    with progress(steps):
-        status = call(
-            [str(BIN / "molecule"), "test", "-s", "default"],
-            env=environment(MOLECULE_JUNIT=str(report), PRIVATE_AI_PROGRESS_FILE=str(steps), NO_COLOR="1"),
-            limit=45 * MINUTE,
-        )
-    return Count(passed=int(status == 0), failed=int(status != 0)) + count_junit(report)
+    with progress(log):
+        env = environment(MOLECULE_JUNIT=str(report), PRIVATE_AI_PROGRESS_FILE=str(log), NO_COLOR="1")
+        status = call(["molecule", "test", "-s", "default"], env=env, limit=45 * MINUTE)
+    checks = count_junit(report)
+    if checks == Count():
+        print("molecule: verify reported no check", flush=True)
+        status = status or 1
+    return verdict(status) + checks
 
 
 @dataclass
 class Step:
-    """A named part of the suite."""
+    """A named part of the suite; `group` is `all`, `extended`, or empty for a step that another one holds."""
 
     title: str
     run: Callable[[], Count]
-    everyday: bool = True
+    group: str = "all"
 
 
 STEPS = {
     "lint": Step("Linters", lint),
-    "unit": Step("Unit tests of modules, documents and tools", unit),
-    "sanity": Step("ansible-test sanity", lambda: ansible_test("sanity", "--junit")),
+    "unit": Step("Modules, application, documents, demo model, Quadlet units", unit),
+    "app": Step("The chatbot's server", lambda: together([app_job()]), group=""),
+    "packaging": Step(
+        "The collection: built, installed and cloned", lambda: pytest("packaging", "tests/packaging")
+    ),
+    "sanity": Step("ansible-test sanity", lambda: ansible_test("sanity")),
     "units": Step("ansible-test units", lambda: ansible_test("units")),
-    "packaging": Step("The collection, built, installed and cloned", lambda: pytest("packaging", "tests/packaging")),
-    "app": Step("The chatbot's server", lambda: pytest("app", "tests", cwd=APP)),
-    "demo": Step("The demo model's files", lambda: pytest("demo", "tests/demo_model")),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
-    "quadlet": Step("Quadlet units in Podman's own generator", lambda: pytest("quadlet", "tests/quadlet")),
-    "browser": Step("The page in Chromium", lambda: pytest("browser", "tests/browser")),
-    "molecule": Step("molecule: the quickstart, for real", molecule),
+    "integration": Step("The modules on this host's Podman", integration),
+    "molecule": Step("The quickstart, for real", molecule),
     "images": Step("The model server's image under its restrictions", images),
+    "browser": Step("The page in Chromium", lambda: pytest("browser", "tests/browser")),
 }
+GROUPS = ("all", "extended")
 
 
 def run(names: list[str]) -> Count:
@@ -285,16 +247,15 @@ def run(names: list[str]) -> Count:
     JUNIT.mkdir(parents=True, exist_ok=True)
     results: list[tuple[str, Count, float]] = []
     for number, name in enumerate(names, 1):
-        print(f"\n=== [{number}/{len(names)}] {STEPS[name].title} ({name})", flush=True)
+        print(f"\n=== [{number}/{len(names)}] {name}: {STEPS[name].title}", flush=True)
         start = time.monotonic()
         try:
             count = STEPS[name].run()
         except Exception as error:  # one broken step must not hide the others
             print(f"{name}: {type(error).__name__}: {error}", flush=True)
             count = Count(failed=1)
-        seconds = time.monotonic() - start
-        results.append((name, count, seconds))
-        print(f"--- {name}: {count} ({seconds:.0f} s)", flush=True)
+        results.append((name, count, time.monotonic() - start))
+        print(f"--- {name}: {count} ({results[-1][2]:.0f} s)", flush=True)
     print("\nstep         seconds  result")
     for name, count, seconds in results:
         print(f"{name:<12} {seconds:7.0f}  {count}{'  <-- FAILED' if count.failed else ''}")
@@ -303,8 +264,10 @@ def run(names: list[str]) -> Count:
 
 def main() -> int:
     """Entry point; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"all, extended, {', '.join(STEPS)}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("steps", nargs="*", metavar="STEP", choices=[[], *GROUPS, *STEPS], help="see --list")
     parser.add_argument("--list", action="store_true", help="name the steps")
     options = parser.parse_args()
     if options.list or not options.steps:
@@ -312,14 +275,7 @@ def main() -> int:
         return 0
     names: list[str] = []
     for name in options.steps:
-        if name == "all":
-            names += [one for one, step in STEPS.items() if step.everyday]
-        elif name == "extended":
-            names += [one for one, step in STEPS.items() if not step.everyday]
-        elif name in STEPS:
-            names.append(name)
-        else:
-            parser.error(f"there is no step {name!r}; there are: all, extended, {', '.join(STEPS)}")
+        names += [one for one, step in STEPS.items() if step.group == name] if name in GROUPS else [name]
     if shutil.which("git") is None:
         parser.error("git is needed to list the files; install it")
     total = run(list(dict.fromkeys(names)))

@@ -1,10 +1,11 @@
 """Stand-in for `ilab model serve`: the same API and the same single connection, but slow and countable.
 
 The demo model answers in milliseconds and would hide a broken queue, so streams, stop, queue, drain and
-leaving callers are tested against this: by default a minute of 20 tokens a second. What it takes from the real
-one (llama-cpp-python's server under InstructLab 0.26.1): the paths, the `<think>` block, SSE chunks, Bearer key,
-`GET /` without a key, no keep-alive, and, with `--limit-concurrency 2`, uvicorn's refusal of a second
-connection. A stream ends at the next token after its caller left; an unstreamed answer runs to its end.
+leaving callers are tested against this: by default a minute of 20 tokens a second. What it takes from the
+real one (llama-cpp-python's server under InstructLab 0.26.1): the paths, the `<think>` block, SSE chunks,
+Bearer key, `GET /` without a key, no keep-alive, and, with `--limit-concurrency 2`, uvicorn's refusal of a
+second connection. A stream ends at the next token after its caller left; an unstreamed answer runs to its
+end.
 
     python tests/standins/paced_model.py --port P [--stats-port S] [--rate 20] [--tokens 1200]
         [--limit-concurrency 2] [--api-key K]
