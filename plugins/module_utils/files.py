@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import shutil
 import tempfile
+import time
 import typing as t
 
 _BLOCK = 1 << 20
@@ -27,9 +28,67 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
+class Checksums:
+    """Checksums of large files, remembered in a file, so that one that was not touched since is not read again.
+
+    An entry counts while device, inode, size and both times (of content and of attributes, the second of which
+    nobody can set) are the same. A cache that cannot be read is an empty one.
+
+    :param path: the file; None remembers nothing.
+    """
+
+    #: A file changed a moment ago may change once more within the same tick of the clock (seconds).
+    SETTLED = 2.0
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+        self._entries: dict[str, dict[str, t.Any]] = {}
+        self._changed = False
+        if not path:
+            return
+        try:
+            with open(path, encoding="utf-8") as stream:
+                found = json.load(stream)
+            if isinstance(found, dict):
+                self._entries = {name: entry for name, entry in found.items() if isinstance(entry, dict)}
+        except (OSError, ValueError):
+            return
+
+    @staticmethod
+    def _state(found: os.stat_result) -> list[int]:
+        return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+
+    def sha256(self, path: str) -> str:
+        """Return the SHA-256 of a file, read only when it may be another one than remembered."""
+        name = os.path.realpath(path)
+        found = os.stat(name)
+        entry = self._entries.get(name, {})
+        if entry.get("state") == self._state(found) and isinstance(entry.get("sha256"), str):
+            return entry["sha256"]
+        digest = sha256_of(name)
+        after = os.stat(name)
+        settled = time.time() - max(after.st_mtime, after.st_ctime) > self.SETTLED
+        if settled and self._state(after) == self._state(found):
+            self.remember(name, digest)
+        return digest
+
+    def remember(self, path: str, digest: str) -> None:
+        """Keep a checksum that is known for sure: of a file just written or read."""
+        name = os.path.realpath(path)
+        self._entries[name] = {"state": self._state(os.stat(name)), "sha256": digest}
+        self._changed = True
+
+    def save(self) -> None:
+        """Write what is new, without files that have gone; OSError when it cannot be written."""
+        if self.path and self._changed:
+            kept = {name: entry for name, entry in sorted(self._entries.items()) if os.path.exists(name)}
+            write_file(self.path, (json.dumps(kept, indent=1) + "\n").encode(), 0o600)
+            self._changed = False
+
+
 def _settle(temporary: str, path: str) -> None:
     os.replace(temporary, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
@@ -37,7 +96,8 @@ def _settle(temporary: str, path: str) -> None:
 
 
 def _write(path: str, mode: int, fill: t.Callable[[t.BinaryIO], None]) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
+    folder, name = os.path.split(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder or ".")
     try:
         with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -56,11 +116,23 @@ def write_file(path: str, content: bytes, mode: int) -> None:
     _write(path, mode, lambda stream: t.cast(None, stream.write(content)))
 
 
-def copy_file(source: str, path: str, mode: int) -> None:
-    """Make ``path`` a copy of ``source`` with ``mode``, or leave it as it was and raise OSError."""
+def copy_file(source: str, path: str, mode: int, sha256: str | None = None) -> str:
+    """Make ``path`` a copy of ``source`` with ``mode`` and return its SHA-256, or leave it as it was and raise.
+
+    :param sha256: what the copy must have; ValueError when it has another (the source was changed meanwhile).
+    """
+    digest = hashlib.sha256()
 
     def fill(stream: t.BinaryIO) -> None:
         with open(source, "rb") as original:
-            shutil.copyfileobj(original, stream, _BLOCK)
+            while block := original.read(_BLOCK):
+                digest.update(block)
+                stream.write(block)
+        if sha256 and digest.hexdigest() != sha256:
+            raise ValueError(
+                f"{source} changed while it was copied: its SHA-256 was {sha256} and is {digest.hexdigest()}; "
+                "try again when nobody writes to it"
+            )
 
     _write(path, mode, fill)
+    return digest.hexdigest()

@@ -20,6 +20,8 @@ import typing as t
 MAGIC = b"GGUF"
 #: More than any real file has; beyond them the file is broken or hostile.
 MOST_KEYS, MOST_TENSORS, MOST_TEXT, MOST_ITEMS = 100_000, 1_000_000, 16 << 20, 20_000_000
+#: Of a tensor; the format's own limit.
+MOST_DIMENSIONS = 4
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -58,7 +60,34 @@ _TYPES = {
     34: ("TQ1_0", 256, 54),
     35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17),
+    40: ("NVFP4", 64, 36),
+    41: ("Q1_0", 128, 18),
+    42: ("Q2_0", 64, 18),
 }
+
+#: The llama-cpp-python whose llama.cpp the list below was taken from (src/llama-vocab.cpp); the serving image has it.
+LLAMA_CPP_PYTHON = "0.3.36"
+
+#: Pre-tokenizers that it knows. A byte-pair vocabulary with another one ends in "unknown pre-tokenizer type".
+# fmt: off
+PRE_TOKENIZERS = (
+    "a.x-4.0", "afmoe", "bailingmoe", "bailingmoe2", "bloom", "chameleon", "chatglm-bpe", "codeshell",
+    "cohere2moe", "command-r", "dbrx", "deepseek-coder", "deepseek-llm", "deepseek-r1-qwen",
+    "deepseek-v3", "default", "exaone", "exaone-moe", "exaone4", "f2llmv2", "falcon", "falcon-h1",
+    "falcon3", "gemma4", "gigachat", "glm4", "glm5", "gpt-2", "gpt-4o", "gpt3-finnish", "granite-docling",
+    "granite-embed-multi-311m", "granite-embed-multi-97m", "grok-2", "hunyuan", "hunyuan-dense", "hy_v4",
+    "jais", "jais-2", "jina-de", "jina-es", "jina-v1-en", "jina-v2-code", "jina-v2-de", "jina-v2-es",
+    "jina-v5-nano", "joyai-llm", "kanana2", "kimi-k2", "kormo", "laguna", "lfm2", "llada-moe",
+    "llama-bpe", "llama-v3", "llama3", "llama4", "megrez", "mellum", "mellum2", "midm-2.0", "minerva-7b",
+    "minicpm5", "minimax-m2", "modern-bert", "mpt", "olmo", "phi-2", "pixtral", "poro-chat", "qwen2",
+    "qwen35", "refact", "roberta-bpe", "sarvam-moe", "seed-coder", "smaug-bpe", "smollm", "solar-open",
+    "spark2_5", "stablelm2", "starcoder", "superbpe", "talkie", "tekken", "tiny_aya", "trillion",
+    "ufakzeka", "viking", "whitespace", "youtu",
+)
+# fmt: on
+
+#: Kinds of tokenizers (key tokenizer.ggml.model) whose vocabulary is byte-pair, so that the pre-tokenizer matters.
+_BYTE_PAIR = ("gpt2",)
 
 #: Arrays longer than this are passed over, only their length is kept (vocabularies have 150 000 words).
 _KEEP = 16
@@ -78,7 +107,7 @@ class Reader:
         """Return exactly ``count`` bytes."""
         data = self.stream.read(count)
         if len(data) != count:
-            raise GgufError("it is truncated: the file ends inside its header")
+            raise GgufError("it is truncated: the file ends inside its header; copy or download it again")
         return data
 
     def number(self, form: str) -> t.Any:
@@ -107,11 +136,11 @@ class Reader:
         inner = self.number("I")
         length = self.count("items of one list", MOST_ITEMS)
         if length <= _KEEP:
-            return [self.value(inner, depth + 1) for _ in range(length)]
+            return [self.value(inner, depth + 1) for dummy in range(length)]
         if inner in _SCALARS:
             self.stream.seek(struct.calcsize(f"<{_SCALARS[inner]}") * length, os.SEEK_CUR)
         else:
-            for _ in range(length):
+            for dummy in range(length):  # noqa: B007
                 self.value(inner, depth + 1)
         return {"length": length}
 
@@ -134,48 +163,94 @@ def read_header(path: str) -> Header:
             raise GgufError(f"it is not a GGUF file: it begins with {magic!r}, a GGUF file with {MAGIC!r}")
         version = reader.number("I")
         if version not in (2, 3):
-            raise GgufError(f"its GGUF version is {version}; versions 2 and 3 (little-endian) can be read")
+            raise GgufError(
+                f"its GGUF version is {version}; versions 2 and 3 (little-endian) can be read; convert it again"
+            )
         tensors = reader.count("tensors", MOST_TENSORS)
         keys = reader.count("metadata keys", MOST_KEYS)
         metadata: dict[str, t.Any] = {}
-        for _ in range(keys):
+        for dummy in range(keys):  # noqa: B007
             name = reader.text()
             metadata[name] = reader.value(reader.number("I"))
         parameters: dict[str, int] = {}
         end = 0
-        for _ in range(tensors):
+        for dummy in range(tensors):  # noqa: B007
             name = reader.text()
-            shape = [reader.number("Q") for _ in range(min(reader.number("I"), 8))]
+            dimensions = reader.number("I")
+            if dimensions > MOST_DIMENSIONS:
+                raise GgufError(
+                    f"its header is damaged: tensor {name} has {dimensions} dimensions, possible are {MOST_DIMENSIONS}"
+                )
+            shape = [reader.number("Q") for dummy in range(dimensions)]
             kind, offset = reader.number("I"), reader.number("Q")
             if kind not in _TYPES:
-                raise GgufError(f"tensor {name} has type {kind}, which this version does not know")
+                raise GgufError(
+                    f"tensor {name} has type {kind}, which is not known here; quantize the model in another way"
+                )
             label, block, size = _TYPES[kind]
             elements = math.prod(shape)
             parameters[label] = parameters.get(label, 0) + elements
             end = max(end, offset + -(-elements // block) * size)
         alignment = metadata.get("general.alignment", 32)
-        if not isinstance(alignment, int) or alignment < 1:
+        if not isinstance(alignment, int) or isinstance(alignment, bool) or alignment < 1:
             raise GgufError(f"its header is damaged: general.alignment is {alignment!r}")
-        start = -(-stream.tell() // alignment) * alignment
+        # Without tensors there is nothing to align.
+        start = -(-stream.tell() // alignment) * alignment if tensors else stream.tell()
     return Header(version, metadata, parameters, start + end)
 
 
-def check(header: Header, actual: int, architectures: t.Sequence[str]) -> None:
+def check(
+    header: Header,
+    actual: int,
+    architectures: t.Sequence[str],
+    pre_tokenizers: t.Sequence[str] = PRE_TOKENIZERS,
+) -> None:
     """Raise GgufError unless the file is whole and of a kind that can be served.
 
     :param actual: size of the file in bytes.
     """
+    metadata = header.metadata
     if actual < header.size:
-        raise GgufError(f"it is truncated: {actual} bytes of {header.size} are there; copy or download it again")
-    architecture = header.metadata.get("general.architecture")
+        raise GgufError(
+            f"it is truncated: {actual} bytes of {header.size} are there; copy or download it again"
+        )
+    parts = metadata.get("split.count", 0)
+    if isinstance(parts, int) and parts > 1:
+        raise GgufError(
+            f"it is one of {parts} parts of a model; join them into one file (llama-gguf-split --merge) and give that"
+        )
+    architecture = metadata.get("general.architecture")
     if architecture not in architectures:
         raise GgufError(
-            f"its architecture is {architecture!r}; supported: {', '.join(sorted(architectures))} (option architectures)"
+            f"its architecture is {architecture!r}; supported (option architectures): "
+            f"{', '.join(sorted(architectures))}"
         )
     if not header.parameters:
         raise GgufError("it holds no weights; this is a vocabulary or an empty file")
-    if "tokenizer.ggml.model" not in header.metadata or "tokenizer.ggml.tokens" not in header.metadata:
-        raise GgufError("it holds no tokenizer; convert the model again together with its tokenizer files")
+    _check_tokenizer(metadata, pre_tokenizers)
+
+
+def _check_tokenizer(metadata: t.Mapping[str, t.Any], pre_tokenizers: t.Sequence[str]) -> None:
+    kind = metadata.get("tokenizer.ggml.model")
+    if not kind or "tokenizer.ggml.tokens" not in metadata:
+        missing = "tokenizer.ggml.tokens" if kind else "tokenizer.ggml.model"
+        raise GgufError(
+            f"it holds no tokenizer ({missing} is missing); convert the model again together with its tokenizer files"
+        )
+    if kind not in _BYTE_PAIR:
+        return
+    pre = metadata.get("tokenizer.ggml.pre")
+    if not pre:
+        raise GgufError(
+            "it does not say how text is split before its byte-pair vocabulary applies (no tokenizer.ggml.pre); "
+            "its answers would be poor: convert the model again with a newer converter"
+        )
+    if pre not in pre_tokenizers:
+        raise GgufError(
+            f"its pre-tokenizer is {pre!r}, which llama-cpp-python {LLAMA_CPP_PYTHON} does not know; "
+            f"convert the model again, or serve it with a newer one (option pre_tokenizers). Known: "
+            f"{', '.join(sorted(pre_tokenizers))}"
+        )
 
 
 def describe(header: Header, size: int, sha256: str) -> dict[str, t.Any]:

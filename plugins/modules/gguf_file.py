@@ -12,8 +12,8 @@ module: gguf_file
 short_description: Check a model in GGUF form and place it atomically
 version_added: 0.1.0
 description:
-  - Reads the head of a GGUF file on the host and refuses one that is truncated, damaged, of another checksum or of a kind
-    that cannot be served, before anything is changed.
+  - Reads the head of a GGUF file on the host and refuses one that is truncated, damaged, of another checksum or of a
+    kind that cannot be served, before anything is changed.
   - Copies it to its place under a temporary name and renames it; what was there before stays until then.
 extends_documentation_fragment:
   - private_ai.chatbot.attributes
@@ -44,11 +44,39 @@ options:
     description: Architectures that can be served.
     type: list
     elements: str
-    default: [deepseek2, gemma, gemma2, gemma3, granite, llama, mistral3, phi2, phi3, qwen2, qwen2moe, qwen3, qwen3moe, starcoder2]
+    default:
+      - deepseek2
+      - gemma
+      - gemma2
+      - gemma3
+      - granite
+      - llama
+      - mistral3
+      - phi2
+      - phi3
+      - qwen2
+      - qwen2moe
+      - qwen3
+      - qwen3moe
+      - starcoder2
+  pre_tokenizers:
+    description:
+      - Pre-tokenizers that can be served. Only asked of models with a byte-pair vocabulary.
+      - Without it, those that llama.cpp knows in the version of this collection's serving image.
+    type: list
+    elements: str
   mode:
-    description: Mode of the file at O(dest). Containers run as another user, so it must be readable to all.
+    description:
+      - Mode of the file at O(dest), in octal. Containers run as another user, so it has to let all read it.
     type: str
     default: "0644"
+  checksum_cache:
+    description:
+      - File on the host that remembers checksums, so that a large file is read again only when its size, times,
+        inode or device differ. Its directory must exist. Give the same one to every task about a model.
+      - Damage that leaves all of these as they were, such as that of a failing disk, is then not found; remove
+        this file to have everything read again. It is not written in check mode.
+    type: path
   verify_only:
     description: Only check O(src), place nothing.
     type: bool
@@ -63,11 +91,18 @@ EXAMPLES = r"""
     src: /srv/incoming/model.gguf
     dest: /var/lib/private-ai/models/model.gguf
     sha256: "{{ expected }}"
+    checksum_cache: /var/lib/private-ai/models/checksums.json
+
+- name: Only look at one
+  private_ai.chatbot.gguf_file:
+    src: /srv/incoming/model.gguf
+    verify_only: true
+  register: looked
 """
 
 RETURN = r"""
 model:
-  description: What the file says of itself; null when O(state=absent).
+  description: What the file at O(src) says of itself; null when O(state=absent).
   returned: always
   type: dict
   contains:
@@ -100,9 +135,14 @@ import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.private_ai.chatbot.plugins.module_utils.files import copy_file, sha256_of
-from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf import GgufError, check, describe, read_header
+from ansible_collections.private_ai.chatbot.plugins.module_utils.files import Checksums, copy_file
+from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf import (
+    PRE_TOKENIZERS,
+    GgufError,
+    check,
+    describe,
+    read_header,
+)
 
 ARCHITECTURES = [
     "deepseek2",
@@ -122,52 +162,122 @@ ARCHITECTURES = [
 ]
 
 
-def verified(path: str, sha256: str | None, architectures: list[str]) -> dict[str, t.Any]:
+def mode_of(text: str) -> int:
+    """Return the mode as a number; ValueError when it is none or keeps the containers' user out."""
+    if not re.match(r"^0?[0-7]{3}$", text):
+        raise ValueError(f"mode is {text!r}; write it in octal, such as '0644'")
+    mode = int(text, 8)
+    if not mode & stat.S_IROTH:
+        raise ValueError(
+            f"mode is {text!r}, which keeps the user inside the containers from reading; allow it, such as '0644'"
+        )
+    return mode
+
+
+def verified(params: dict[str, t.Any], checksums: Checksums) -> dict[str, t.Any]:
     """Return the description of a file that can be served; GgufError with the reason otherwise."""
-    if not os.path.isfile(path):
-        raise GgufError(f"{path} cannot be served: there is no such file; give the path of a GGUF file on this host")
+    path, sha256 = params["src"], params["sha256"]
     try:
+        if not os.path.isfile(path):
+            raise GgufError("there is no such file; give the path of a GGUF file on this host")
         header = read_header(path)
         size = os.path.getsize(path)
-        check(header, size, architectures)
-        actual = sha256_of(path)
+        check(header, size, params["architectures"], params["pre_tokenizers"] or PRE_TOKENIZERS)
+        actual = checksums.sha256(path)
         if sha256 and actual != sha256.lower():
-            raise GgufError(f"its SHA-256 is {actual}, expected is {sha256.lower()}; copy or download it again")
+            raise GgufError(
+                f"its SHA-256 is {actual}, expected is {sha256.lower()}; copy or download it again"
+            )
+    except PermissionError as error:
+        raise GgufError(
+            f"{path} cannot be served: {error.strerror}; let the user that Ansible works as read it"
+        ) from error
     except GgufError as error:
         raise GgufError(f"{path} cannot be served: {error}") from error
     return describe(header, size, actual)
 
 
-def placed(path: str | None) -> dict[str, t.Any]:
+def placed(path: str, checksums: Checksums) -> dict[str, t.Any]:
     """Return what of the file at ``path`` is compared; empty when there is none."""
-    if not path or not os.path.isfile(path):
+    if not os.path.isfile(path):
         return {}
-    return {"sha256": sha256_of(path), "mode": f"{stat.S_IMODE(os.stat(path).st_mode):04o}"}
+    return {"sha256": checksums.sha256(path), "mode": f"{stat.S_IMODE(os.stat(path).st_mode):04o}"}
+
+
+def must_fit(dest: str, size: int, check_mode: bool) -> None:
+    """Raise ValueError when the file cannot be put there, with what is in the way."""
+    folder = os.path.dirname(dest) or "."
+    if os.path.isdir(dest):
+        raise ValueError(f"dest {dest!r} is a directory; give the path of the file in it")
+    if not os.path.isdir(folder):
+        # In check mode a task before this one would have made it.
+        if check_mode:
+            return
+        raise ValueError(
+            f"the directory of dest {dest!r} does not exist; make it first (ansible.builtin.file)"
+        )
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if free < size:
+        raise ValueError(
+            f"{folder} has {free} bytes free, the copy needs {size} (what is there stays until it is complete); "
+            "make room or choose another directory"
+        )
+
+
+def place(params: dict[str, t.Any], model: dict[str, t.Any], mode: int) -> None:
+    """Copy the file to its place; what was checked is what is placed, or nothing is."""
+    copy_file(params["src"], params["dest"], mode, model["sha256"])
+
+
+def remove(dest: str, check_mode: bool) -> dict[str, t.Any]:
+    """Remove the file; its content does not matter any more and is not read."""
+    exists = os.path.lexists(dest)
+    if os.path.isdir(dest) and not os.path.islink(dest):
+        raise ValueError(f"dest {dest!r} is a directory; give the path of the file in it")
+    if exists and not check_mode:
+        os.unlink(dest)
+    return {
+        "changed": exists,
+        "model": None,
+        "diff": {"before": {"path": dest} if exists else {}, "after": {}},
+    }
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Read, compare, act, report."""
     params, dest = module.params, module.params["dest"]
     if params["state"] == "absent":
-        exists = os.path.lexists(dest)
-        before = placed(dest)
-        if exists and not module.check_mode:
-            os.unlink(dest)
-        return {"changed": exists, "model": None, "diff": {"before": before, "after": {}}}
-    if not re.match(r"^0?[0-7]{3}$", params["mode"]):
-        raise ValueError(f"mode is {params['mode']!r}; write it in octal, such as '0644'")
+        return remove(dest, module.check_mode)
+    mode = mode_of(params["mode"])
     if params["sha256"] and not re.match(r"^[0-9a-fA-F]{64}$", params["sha256"]):
         raise ValueError(f"sha256 is {params['sha256']!r}; 64 hexadecimal digits are expected")
-    model = verified(params["src"], params["sha256"], params["architectures"])
-    if params["verify_only"]:
-        return {"changed": False, "model": model}
-    before, after = placed(dest), {"sha256": model["sha256"], "mode": f"{int(params['mode'], 8):04o}"}
-    if before != after and not module.check_mode:
-        if before.get("sha256") != after["sha256"]:
-            copy_file(params["src"], dest, int(params["mode"], 8))
-        else:
-            os.chmod(dest, int(params["mode"], 8))
-    return {"changed": before != after, "model": model, "diff": {"before": before, "after": after}}
+    checksums = Checksums(params["checksum_cache"])
+    model = verified(params, checksums)
+    if not model["chat_template"]:
+        module.warn(
+            f"{params['src']} has no chat template; the server then takes a general one, which may not fit"
+        )
+    result: dict[str, t.Any] = {"changed": False, "model": model}
+    if not params["verify_only"]:
+        before = placed(dest, checksums)
+        after = {"sha256": model["sha256"], "mode": f"{mode:04o}"}
+        copied = before.get("sha256") != after["sha256"]
+        if copied:
+            must_fit(dest, model["size"], module.check_mode)
+        if before != after and not module.check_mode:
+            if copied:
+                place(params, model, mode)
+            else:
+                os.chmod(dest, mode)
+            checksums.remember(dest, model["sha256"])
+        result = {"changed": before != after, "model": model, "diff": {"before": before, "after": after}}
+    if not module.check_mode:
+        try:
+            checksums.save()
+        except OSError as error:
+            module.warn(f"checksum_cache {params['checksum_cache']!r} cannot be written: {error.strerror}")
+    return result
 
 
 def main() -> None:
@@ -179,11 +289,17 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "sha256": {"type": "str"},
             "architectures": {"type": "list", "elements": "str", "default": ARCHITECTURES},
+            "pre_tokenizers": {"type": "list", "elements": "str", "no_log": False},
             "mode": {"type": "str", "default": "0644"},
+            "checksum_cache": {"type": "path"},
             "verify_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
-        required_if=[("state", "present", ["src"]), ("state", "absent", ["dest"]), ("verify_only", False, ["dest"])],
+        required_if=[
+            ("state", "present", ["src"]),
+            ("state", "absent", ["dest"]),
+            ("verify_only", False, ["dest"]),
+        ],
     )
     try:
         module.exit_json(**run(module))

@@ -16,7 +16,8 @@ import socket
 import ssl
 import typing as t
 import urllib.error
-import urllib.request
+
+from ansible.module_utils.urls import open_url
 
 from .build import file_sha256
 
@@ -74,8 +75,9 @@ def registry_answers(host: str, timeout: float = 8.0) -> str:
     """
     url = f"https://{host}/v2/"
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            return "" if answer.status == 200 else f"{url} answered {answer.status}"
+        answer = open_url(url, timeout=timeout)
+        answer.close()
+        return "" if answer.status == 200 else f"{url} answered {answer.status}"
     except urllib.error.HTTPError as error:
         # A registry that wants a login first is there.
         return "" if error.code == 401 else f"{url} answered {error.code}"
@@ -90,10 +92,13 @@ def registry_answers(host: str, timeout: float = 8.0) -> str:
 
 def os_release(text: str) -> dict[str, str]:
     """Return the values of an os-release file."""
-    pairs = (
-        line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#")
-    )
-    return {name.strip(): value.strip().strip("\"'") for name, value in pairs}
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        if equals and not name.startswith("#"):
+            quoted = len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]
+            values[name] = value[1:-1] if quoted else value
+    return values
 
 
 def host_release(paths: t.Sequence[str] = ("/etc/os-release", "/usr/lib/os-release")) -> dict[str, str]:

@@ -1,0 +1,203 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decisions of the modules for images that need no podman."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import INPUTS_LABEL
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanError
+from ansible_collections.private_ai.chatbot.plugins.modules import podman_base_image, podman_image
+
+DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
+ROCKY = {"ID": "rocky", "ID_LIKE": "rhel", "PRETTY_NAME": "Rocky Linux 9"}
+
+
+class Images:
+    """A stand-in for podman's images."""
+
+    def __init__(self, found: dict[str, dict[str, Any]] | None = None) -> None:
+        self.found = found or {}
+
+    def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
+        return self.found.get(name)
+
+    def run_json(self, args: list[str]) -> Any:
+        return {}
+
+
+def image(identity: str, inputs: str = "") -> dict[str, Any]:
+    return {"Id": identity * 64, "Labels": {INPUTS_LABEL: inputs}}
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> dict[str, Any]:
+    (tmp_path / "Containerfile").write_text("FROM x\n")
+    return {"context": str(tmp_path), "containerfile": None, "base_image": None, "build_args": None}
+
+
+def test_containerfile(tmp_path: Path, params: dict[str, Any]) -> None:
+    assert podman_image.containerfile_of(params) == str(tmp_path / "Containerfile")
+    (tmp_path / "Containerfile").rename(tmp_path / "Dockerfile")
+    assert podman_image.containerfile_of(params) == str(tmp_path / "Dockerfile")
+    assert podman_image.containerfile_of({**params, "containerfile": str(tmp_path / "none")}) is None
+
+
+def test_inputs_see_the_base_the_arguments_and_a_containerfile_elsewhere(
+    tmp_path_factory: pytest.TempPathFactory, params: dict[str, Any]
+) -> None:
+    other = tmp_path_factory.mktemp("other") / "Containerfile"
+    other.write_text("FROM y\n")
+    one = Images({"base:1": image("a")})
+    variants = [
+        (Images(), params),
+        (Images(), {**params, "build_args": {"A": "1"}}),
+        (one, {**params, "base_image": "base:1"}),
+        (Images({"base:1": image("b")}), {**params, "base_image": "base:1"}),
+        (Images(), {**params, "containerfile": str(other)}),
+    ]
+    digests = [podman_image.wanted_inputs(images, wanted, False)[0] for images, wanted in variants]
+    other.write_text("FROM z\n")
+    digests.append(podman_image.wanted_inputs(*variants[-1], False)[0])
+    assert len(set(digests)) == len(digests)
+
+
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        ({"context": "/nowhere"}, "context '/nowhere' is not a directory"),
+        ({"containerfile": "/nowhere/File"}, "there is no '/nowhere/File'"),
+        ({"base_image": "base:1"}, "the base image base:1 does not exist"),
+    ],
+)
+def test_what_is_missing_fails_but_not_in_check_mode(
+    params: dict[str, Any], change: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(ValueError, match=what):
+        podman_image.wanted_inputs(Images(), {**params, **change}, False)
+    inputs, warnings = podman_image.wanted_inputs(Images(), {**params, **change}, True)
+    assert inputs == "" and what in warnings[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["localhost/x", "localhost/X:1", "x:1 y", "", "localhost:5000/x", "x@sha256:00", ":1"]
+)
+def test_names_that_are_refused(name: str) -> None:
+    module = SimpleNamespace(params={"name": name, "timeout": 1}, check_mode=False)
+    with pytest.raises(ValueError, match="with its tag"):
+        podman_image.run(module, Images())
+
+
+class Module:
+    """A stand-in for AnsibleModule."""
+
+    def __init__(self, directory: Path, **params: Any) -> None:
+        self.check_mode = False
+        self.warnings: list[str] = []
+        self.tmpdir = str(directory)
+        self.params = {name: option.get("default") for name, option in podman_base_image.ARGUMENTS.items()}
+        self.params.update(name="localhost/base", directory=str(directory), **params)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ways in which a base image was made; the registry answers and this host is a Debian."""
+    ways: list[str] = []
+    monkeypatch.setattr(podman_base_image, "host_release", lambda: DEBIAN)
+    monkeypatch.setattr(podman_base_image, "registry_answers", lambda host: "")
+    monkeypatch.setattr(podman_base_image, "drop_former", lambda client, name: None)
+    for name in ("_pull", "_bootstrap"):
+        monkeypatch.setattr(
+            podman_base_image.BaseImage, name, lambda self, inputs, way=name: ways.append(way)
+        )
+    return ways
+
+
+def test_from_the_registry_when_it_answers(tmp_path: Path, made: list[str]) -> None:
+    result = podman_base_image.run(Module(tmp_path), Images())
+    assert made == ["_pull"] and result["source"] == "registry" and "registry" not in result
+
+
+def test_from_packages_when_it_does_not(
+    tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(podman_base_image, "registry_answers", lambda host: f"{host} is silent")
+    result = podman_base_image.run(Module(tmp_path), Images())
+    assert made == ["_bootstrap"] and result["source"] == "bootstrap"
+    assert result["registry"] == "registry-1.docker.io is silent"
+    with pytest.raises(PodmanError, match=r"is silent\. Remedy"):
+        podman_base_image.run(Module(tmp_path, source="registry"), Images())
+
+
+def test_from_packages_when_it_answers_but_cannot_be_used(
+    tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, inputs: str) -> None:
+        raise PodmanError("too many requests")
+
+    monkeypatch.setattr(podman_base_image.BaseImage, "_pull", broken)
+    result = podman_base_image.run(Module(tmp_path), Images())
+    assert (
+        made == ["_bootstrap"]
+        and result["source"] == "bootstrap"
+        and result["registry"] == "too many requests"
+    )
+    assert (
+        result["diff"]["after"]["inputs"]
+        == podman_base_image.BaseImage(Module(tmp_path), Images()).inputs()["bootstrap"]
+    )
+    with pytest.raises(PodmanError, match="too many requests"):
+        podman_base_image.run(Module(tmp_path, source="registry"), Images())
+    monkeypatch.setattr(podman_base_image, "host_release", lambda: ROCKY)
+    with pytest.raises(PodmanError, match="too many requests"):
+        podman_base_image.run(Module(tmp_path), Images())
+
+
+def test_one_that_was_loaded_stays_where_none_can_be_made(
+    tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(podman_base_image, "host_release", lambda: ROCKY)
+    monkeypatch.setattr(podman_base_image, "registry_answers", lambda host: "silent")
+    with pytest.raises(PodmanError, match=r"Rocky Linux 9 .*Remedy"):
+        podman_base_image.run(Module(tmp_path), Images())
+    module = Module(tmp_path)
+    result = podman_base_image.run(module, Images({"localhost/base:latest": image("a", "of another host")}))
+    assert not result["changed"] and result["id"] == "a" * 12 and made == []
+    assert "stays as it is" in module.warnings[0]
+
+
+def test_blocked_by_configuration(tmp_path: Path, made: list[str]) -> None:
+    images = Images()
+    images.run_json = lambda args: {"docker.io": {"Prefix": "docker.io", "Blocked": True}}  # type: ignore[method-assign]
+    with pytest.raises(PodmanError, match=r"registries\.conf blocks docker\.io"):
+        podman_base_image.run(Module(tmp_path, source="registry"), images)
+
+
+def test_unchanged_while_its_source_is(tmp_path: Path, made: list[str]) -> None:
+    (tmp_path / "bootstrap-base.sh").write_text("one")
+    inputs = podman_base_image.BaseImage(Module(tmp_path), Images()).inputs()
+    assert len(set(inputs.values())) == 2
+    for source in inputs:
+        found = Images({"localhost/base:latest": image("a", inputs[source])})
+        assert not podman_base_image.run(Module(tmp_path), found)["changed"]
+        assert not podman_base_image.run(Module(tmp_path, source=source), found)["changed"]
+    found = Images({"localhost/base:latest": image("a", inputs["bootstrap"])})
+    assert podman_base_image.run(Module(tmp_path, source="registry"), found)["changed"]
+    (tmp_path / "bootstrap-base.sh").write_text("two")
+    assert podman_base_image.run(Module(tmp_path), found)["changed"]
+
+
+def test_check_mode_makes_nothing(tmp_path: Path, made: list[str]) -> None:
+    module = Module(tmp_path)
+    module.check_mode = True
+    result = podman_base_image.run(module, Images())
+    assert result["changed"] and result["source"] == "registry" and result["id"] is None and made == []
