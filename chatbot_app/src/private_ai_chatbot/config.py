@@ -38,6 +38,7 @@ class Settings:
     metrics_port: int = 9464
     root_path: str = ""
     trusted_proxies: tuple[Network, ...] = ()
+    allowed_sources: tuple[Network, ...] = ()
     api_key: str = field(default="", repr=False)
     api_key_file: str = ""
     model_name: str = "private-model"
@@ -163,6 +164,11 @@ _FIELDS: dict[str, _Field] = {
     "root_path": _Field("ROOT_PATH", _root_path, "a path such as /chat, of letters, digits and . _ ~ -"),
     "trusted_proxies": _Field(
         "TRUSTED_PROXIES",
+        _networks,
+        "networks such as 10.128.0.0/14,fd00::/8, separated by commas, no host bits",
+    ),
+    "allowed_sources": _Field(
+        "ALLOWED_SOURCES",
         _networks,
         "networks such as 10.128.0.0/14,fd00::/8, separated by commas, no host bits",
     ),

@@ -18,8 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from . import __version__, logs
 from .app import create_app, create_metrics_app
-from .config import ConfigError, Settings, load_settings
+from .config import ConfigError, Network, Settings, load_settings
 from .endpoints import Service
+from .visitors import is_among, parse_address
 
 log = logging.getLogger("private_ai_chatbot")
 
@@ -29,11 +30,14 @@ _LAST_WORDS_SECONDS = 2
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with two deadlines that uvicorn itself does not have.
+    """uvicorn's protocol with two deadlines and a list of sources that uvicorn itself does not have.
 
     A connection that sends its request head drop by drop (or not at all) is closed, and so is one that takes
-    nothing of what is sent to it: its visitor would keep the model busy.
+    nothing of what is sent to it: its visitor would keep the model busy. One from a source not allowed
+    is closed before a byte of it is read.
     """
+
+    allowed_sources: tuple[Network, ...] = ()
 
     head_seconds = 30.0
     stall_seconds = 60.0
@@ -42,6 +46,10 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        if self.allowed_sources and not (peer and is_among(parse_address(peer[0]), self.allowed_sources)):
+            transport.abort()
+            return
         self.on_head_begins()
 
     def on_message_begin(self) -> None:
@@ -101,8 +109,12 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
 
 def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """A uvicorn server for `app`, not yet running."""
-    deadlines = {"head_seconds": settings.request_timeout_seconds, "stall_seconds": settings.stall_seconds}
-    protocol = type("Protocol", (DeadlineProtocol,), deadlines)
+    rules = {
+        "head_seconds": settings.request_timeout_seconds,
+        "stall_seconds": settings.stall_seconds,
+        "allowed_sources": settings.allowed_sources,
+    }
+    protocol = type("Protocol", (DeadlineProtocol,), rules)
     return _Server(
         uvicorn.Config(
             app,

@@ -39,7 +39,7 @@ def visitor_address(peer: str | None, forwarded: list[str], trusted: tuple[Netwo
     is trusted; what stands left of the first untrusted address is what a visitor may have written himself.
     """
     address = parse_address(peer) if peer else None
-    if address is None or not _trusted(address, trusted):
+    if address is None or not is_among(address, trusted):
         return address
     hops = [hop for header in forwarded for hop in header.split(",")]
     for hop in reversed(hops[-_MAX_HOPS:]):
@@ -47,13 +47,16 @@ def visitor_address(peer: str | None, forwarded: list[str], trusted: tuple[Netwo
         if found is None:
             return address
         address = found
-        if not _trusted(address, trusted):
+        if not is_among(address, trusted):
             return address
     return address
 
 
-def _trusted(address: Address, trusted: tuple[Network, ...]) -> bool:
-    return any(address.version == network.version and address in network for network in trusted)
+def is_among(address: Address | None, networks: tuple[Network, ...]) -> bool:
+    """Whether the address is in one of the networks."""
+    return address is not None and any(
+        address.version == network.version and address in network for network in networks
+    )
 
 
 def visitor_key(address: Address | None) -> str:
