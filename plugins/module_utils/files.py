@@ -29,10 +29,10 @@ def sha256_of(path: str) -> str:
 
 
 class Checksums:
-    """Checksums of large files, remembered in a file, so that one that was not touched since is not read again.
+    """Checksums of large files, remembered in a file: one that was not touched since is not read again.
 
-    An entry counts while device, inode, size and both times (of content and of attributes, the second of which
-    nobody can set) are the same. A cache that cannot be read is an empty one.
+    An entry counts while device, inode, size and both times (of content and of attributes, the second of
+    which nobody can set) are the same. A cache that cannot be read is an empty one.
 
     :param path: the file; None remembers nothing.
     """
@@ -117,7 +117,7 @@ def write_file(path: str, content: bytes, mode: int) -> None:
 
 
 def copy_file(source: str, path: str, mode: int, sha256: str | None = None) -> str:
-    """Make ``path`` a copy of ``source`` with ``mode`` and return its SHA-256, or leave it as it was and raise.
+    """Make ``path`` a copy of ``source`` with ``mode``, or leave it as it was and raise; return its SHA-256.
 
     :param sha256: what the copy must have; ValueError when it has another (the source was changed meanwhile).
     """
@@ -130,7 +130,7 @@ def copy_file(source: str, path: str, mode: int, sha256: str | None = None) -> s
                 stream.write(block)
         if sha256 and digest.hexdigest() != sha256:
             raise ValueError(
-                f"{source} changed while it was copied: its SHA-256 was {sha256} and is {digest.hexdigest()}; "
+                f"{source} changed while it was copied: its SHA-256 was {sha256}, is {digest.hexdigest()}; "
                 "try again when nobody writes to it"
             )
 

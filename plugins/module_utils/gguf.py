@@ -65,7 +65,7 @@ _TYPES = {
     42: ("Q2_0", 64, 18),
 }
 
-#: The llama-cpp-python whose llama.cpp the list below was taken from (src/llama-vocab.cpp); the serving image has it.
+#: The llama-cpp-python of the serving image, from whose llama.cpp (src/llama-vocab.cpp) the list below is.
 LLAMA_CPP_PYTHON = "0.3.36"
 
 #: Pre-tokenizers that it knows. A byte-pair vocabulary with another one ends in "unknown pre-tokenizer type".
@@ -86,7 +86,7 @@ PRE_TOKENIZERS = (
 )
 # fmt: on
 
-#: Kinds of tokenizers (key tokenizer.ggml.model) whose vocabulary is byte-pair, so that the pre-tokenizer matters.
+#: Kinds of tokenizers (tokenizer.ggml.model) with a byte-pair vocabulary: the pre-tokenizer matters.
 _BYTE_PAIR = ("gpt2",)
 
 #: Arrays longer than this are passed over, only their length is kept (vocabularies have 150 000 words).
@@ -146,7 +146,7 @@ class Reader:
 
 
 class Header(t.NamedTuple):
-    """What a GGUF file says of itself: metadata, parameters by tensor type, and the size it must have (bytes)."""
+    """What a GGUF file says of itself: metadata, parameters by tensor type, the size it must have (bytes)."""
 
     version: int
     metadata: dict[str, t.Any]
@@ -164,7 +164,7 @@ def read_header(path: str) -> Header:
         version = reader.number("I")
         if version not in (2, 3):
             raise GgufError(
-                f"its GGUF version is {version}; versions 2 and 3 (little-endian) can be read; convert it again"
+                f"its GGUF version is {version}; 2 and 3 (little-endian) can be read; convert it again"
             )
         tensors = reader.count("tensors", MOST_TENSORS)
         keys = reader.count("metadata keys", MOST_KEYS)
@@ -174,18 +174,19 @@ def read_header(path: str) -> Header:
             metadata[name] = reader.value(reader.number("I"))
         parameters: dict[str, int] = {}
         end = 0
-        for dummy in range(tensors):  # noqa: B007
+        for dummy in range(tensors):
             name = reader.text()
             dimensions = reader.number("I")
             if dimensions > MOST_DIMENSIONS:
                 raise GgufError(
-                    f"its header is damaged: tensor {name} has {dimensions} dimensions, possible are {MOST_DIMENSIONS}"
+                    f"its header is damaged: tensor {name} has {dimensions} dimensions, "
+                    f"possible are {MOST_DIMENSIONS}"
                 )
             shape = [reader.number("Q") for dummy in range(dimensions)]
             kind, offset = reader.number("I"), reader.number("Q")
             if kind not in _TYPES:
                 raise GgufError(
-                    f"tensor {name} has type {kind}, which is not known here; quantize the model in another way"
+                    f"tensor {name} has type {kind}, not known here; quantize the model in another way"
                 )
             label, block, size = _TYPES[kind]
             elements = math.prod(shape)
@@ -217,7 +218,7 @@ def check(
     parts = metadata.get("split.count", 0)
     if isinstance(parts, int) and parts > 1:
         raise GgufError(
-            f"it is one of {parts} parts of a model; join them into one file (llama-gguf-split --merge) and give that"
+            f"it is one of {parts} parts of a model; join them into one file (llama-gguf-split --merge)"
         )
     architecture = metadata.get("general.architecture")
     if architecture not in architectures:
@@ -235,14 +236,14 @@ def _check_tokenizer(metadata: t.Mapping[str, t.Any], pre_tokenizers: t.Sequence
     if not kind or "tokenizer.ggml.tokens" not in metadata:
         missing = "tokenizer.ggml.tokens" if kind else "tokenizer.ggml.model"
         raise GgufError(
-            f"it holds no tokenizer ({missing} is missing); convert the model again together with its tokenizer files"
+            f"it holds no tokenizer ({missing} is missing); convert the model again with its tokenizer files"
         )
     if kind not in _BYTE_PAIR:
         return
     pre = metadata.get("tokenizer.ggml.pre")
     if not pre:
         raise GgufError(
-            "it does not say how text is split before its byte-pair vocabulary applies (no tokenizer.ggml.pre); "
+            "it does not say how text is split before its byte-pair vocabulary applies (tokenizer.ggml.pre); "
             "its answers would be poor: convert the model again with a newer converter"
         )
     if pre not in pre_tokenizers:

@@ -14,8 +14,8 @@ version_added: 0.1.0
 description:
   - Generates a key of 32 random bytes on the host, once, and keeps it in a file that only its owner can read.
   - Returns the key's SHA-256, which is all that the gateway needs.
-  - A file that grants more than O(mode) is repaired. A key that others could read meanwhile should be replaced
-    (O(regenerate=true)); a warning says so.
+  - A file that grants more than O(mode) is repaired. A key that others could read meanwhile should be
+    replaced (O(regenerate=true)); a warning says so.
 extends_documentation_fragment:
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_chatbot
@@ -56,8 +56,8 @@ options:
     default: false
   return_key:
     description:
-      - Also return the key itself. The task then needs C(no_log=true), because what a module returns is shown and
-        logged.
+      - Also return the key itself. The task then needs C(no_log=true), because what a module returns is shown
+        and logged.
     type: bool
     default: false
 author:
@@ -95,7 +95,7 @@ path:
   type: str
   sample: /var/lib/private-ai/api-key
 sha256:
-  description: SHA-256 of the key in hexadecimal; null when there is no key (so too in check mode before it is made).
+  description: SHA-256 of the key in hexadecimal; null when there is no key (or in check mode not yet).
   returned: always
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -216,8 +216,8 @@ def present(module: AnsibleModule) -> dict[str, t.Any]:
         write_file(path, (key + "\n").encode(), wanted)
     elif mode != repaired:
         module.warn(
-            f"{path} had mode {mode:04o}, so others could read the key; if anybody else works on this host, replace it "
-            f"(regenerate: true)"
+            f"{path} had mode {mode:04o}, so others could read the key; if anybody else works on this host, "
+            f"replace it (regenerate: true)"
         )
         if not module.check_mode:
             os.chmod(path, repaired)

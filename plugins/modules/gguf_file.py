@@ -12,8 +12,8 @@ module: gguf_file
 short_description: Check a model in GGUF form and place it atomically
 version_added: 0.1.0
 description:
-  - Reads the head of a GGUF file on the host and refuses one that is truncated, damaged, of another checksum or of a
-    kind that cannot be served, before anything is changed.
+  - Reads the head of a GGUF file on the host and refuses one that is truncated, damaged, of another checksum
+    or of a kind that cannot be served, before anything is changed.
   - Copies it to its place under a temporary name and renames it; what was there before stays until then.
 extends_documentation_fragment:
   - private_ai.chatbot.attributes
@@ -72,10 +72,10 @@ options:
     default: "0644"
   checksum_cache:
     description:
-      - File on the host that remembers checksums, so that a large file is read again only when its size, times,
-        inode or device differ. Its directory must exist. Give the same one to every task about a model.
-      - Damage that leaves all of these as they were, such as that of a failing disk, is then not found; remove
-        this file to have everything read again. It is not written in check mode.
+      - File on the host that remembers checksums, so that a large file is read again only when its size,
+        times, inode or device differ. Its directory must exist. Give the same to every task about a model.
+      - Damage that leaves all of these as they were, such as that of a failing disk, is then not found;
+        remove this file to have everything read again. It is not written in check mode.
     type: path
   verify_only:
     description: Only check O(src), place nothing.
@@ -169,7 +169,7 @@ def mode_of(text: str) -> int:
     mode = int(text, 8)
     if not mode & stat.S_IROTH:
         raise ValueError(
-            f"mode is {text!r}, which keeps the user inside the containers from reading; allow it, such as '0644'"
+            f"mode is {text!r}, which keeps the user inside the containers from reading; write '0644'"
         )
     return mode
 
@@ -220,7 +220,7 @@ def must_fit(dest: str, size: int, check_mode: bool) -> None:
     free = found.f_bavail * found.f_frsize
     if free < size:
         raise ValueError(
-            f"{folder} has {free} bytes free, the copy needs {size} (what is there stays until it is complete); "
+            f"{folder} has {free} bytes free, the copy needs {size} (what is there stays until then); "
             "make room or choose another directory"
         )
 

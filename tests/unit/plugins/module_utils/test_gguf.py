@@ -127,7 +127,7 @@ def test_cut_anywhere_is_found(tmp_path: Path) -> None:
     data = build()
     needed = read(tmp_path, data).size
     for length in range(needed):
-        with pytest.raises(gguf.GgufError, match="truncated|not a GGUF"):
+        with pytest.raises(gguf.GgufError, match=r"truncated|not a GGUF"):
             checked(tmp_path, data[:length])
 
 

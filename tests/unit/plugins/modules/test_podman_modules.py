@@ -73,7 +73,7 @@ def test_user_on_version_1_of_control_groups(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_backend_that_cannot_be_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(podman_service, "quadlet_generator", lambda: "/g")
-    with pytest.raises(PodmanError, match="podman is 4.3.1 .* needs 4.4.0; use backend=container"):
+    with pytest.raises(PodmanError, match=r"podman is 4.3.1 .* needs 4.4.0; use backend=container"):
         podman_service.choose_backend("quadlet", (4, 3, 1), None, Manager(True))
 
 
