@@ -24,6 +24,12 @@ case "$(uname -m)" in
   *) fail "the architecture $(uname -m) is not supported; supported: x86_64, aarch64" ;;
 esac
 
+# Is there a Podman that the collection can work with (4.3 or newer)?
+podman_is_new() {
+  found=$(podman --version 2>/dev/null | sed -n 's/^podman version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
+  [ -n "$found" ] && [ "${found% *}" -ge 4 ] && { [ "${found% *}" -gt 4 ] || [ "${found#* }" -ge 3 ]; }
+}
+
 python=python3
 if [ "$manager" = apt ]; then
   packages="podman runc netavark aardvark-dns uidmap slirp4netns fuse-overlayfs mmdebstrap iptables nftables iproute2 procps ca-certificates"
@@ -31,8 +37,14 @@ if [ "$manager" = apt ]; then
     *" ubuntu "*) packages="$packages ubuntu-keyring" ;;
     *) packages="$packages debian-archive-keyring" ;;
   esac
-  # Ubuntu 22.04 has Python 3.10 by default; ansible-core 2.19 needs 3.11.
-  [ "${VERSION_ID:-}" = 22.04 ] && python=python3.11
+  if [ "${ID:-} ${VERSION_ID:-}" = 'ubuntu 22.04' ]; then
+    # Its Podman is 3.4 and has no netavark. A newer one from elsewhere is taken as it is, and kept.
+    podman_is_new || fail "Ubuntu 22.04 has Podman 3.4; 4.3 or newer is needed. Remedy: Ubuntu 24.04 or newer," \
+      "or install Podman 4.3 or newer with netavark from a source you trust, then try again"
+    packages=$(printf '%s' "$packages" | sed 's/podman runc netavark aardvark-dns //')
+    # Its Python is 3.10; ansible-core 2.19 needs 3.11.
+    python=python3.11
+  fi
   [ "${VERSION_CODENAME:-}" = bookworm ] || [ "${VERSION_ID:-}" = 22.04 ] || packages="$packages passt"
   packages="$packages $python $python-venv"
   [ -n "$dev" ] && packages="$packages chromium haproxy fonts-dejavu-core git rsync"
@@ -40,19 +52,27 @@ if [ "$manager" = apt ]; then
   install() { as_root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$1"; }
 else
   case "${VERSION_ID:-}" in 9*) [ "${ID:-}" != fedora ] && python=python3.12 ;; esac
-  packages="podman runc netavark aardvark-dns shadow-utils slirp4netns fuse-overlayfs iproute procps-ng ca-certificates $python"
+  # RHEL 10 has neither runc nor slirp4netns any more; RHEL 9 still takes slirp4netns by default.
+  case "${ID:-} ${VERSION_ID:-}" in
+    fedora*) networks="runc passt" ;;
+    *\ 9*) networks="runc slirp4netns" ;;
+    *) networks="crun passt" ;;
+  esac
+  packages="podman $networks netavark aardvark-dns shadow-utils fuse-overlayfs iproute procps-ng ca-certificates $python"
   [ -n "$dev" ] && packages="$packages chromium haproxy dejavu-sans-fonts git rsync"
   missing() { for one in $packages; do rpm -q --quiet --whatprovides "$one" || printf ' %s' "$one"; done; }
   install() { as_root "dnf install -y -q$1"; }
 fi
 
-# Runs one line as root: directly, by sudo, or not at all with the line to run.
+# Runs one line as root, its output in the log: directly, by sudo, or not at all with the line to run.
 as_root() {
   if [ "$(id -u)" = 0 ]; then
-    sh -c "$1"
+    sh -c "$1" >.cache/packages.log 2>&1
   elif command -v sudo >/dev/null; then
     say "with sudo: $1"
-    sudo sh -c "$1"
+    # sudo forgets the way to the package servers otherwise. The log is the user's.
+    # shellcheck disable=SC2024
+    sudo --preserve-env=http_proxy,https_proxy,no_proxy sh -c "$1" >.cache/packages.log 2>&1
   else
     fail "these packages are missing and there is no sudo. Remedy: run this as root, then try again: $1"
   fi
@@ -63,7 +83,7 @@ needed=$(missing)
 if [ -n "$needed" ]; then
   say "installing:$needed"
   mkdir -p .cache
-  if ! install "$needed" >.cache/packages.log 2>&1; then
+  if ! install "$needed"; then
     tail -n 15 .cache/packages.log >&2
     fail "installing packages failed; the whole output is in .cache/packages.log"
   fi
@@ -73,6 +93,11 @@ if [ "$(id -u)" != 0 ]; then
   user=$(id -un)
   grep -q "^$user:" /etc/subuid 2>/dev/null || fail "user $user has no subordinate ids, which rootless Podman needs." \
     "Remedy, as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user"
+  # Without a login manager nobody makes it, and Podman's networks fail much later with an unclear message.
+  runtime=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
+  { [ -w "$runtime" ] && [ "$(stat -c %u "$runtime")" = "$(id -u)" ]; } ||
+    fail "$runtime is missing or not the directory of $user, and rootless Podman needs it." \
+      "Remedy: log in directly (ssh, console; not su), or as root: install -d -m 0700 -o $user $runtime"
 fi
 
 # The distribution's Python where it fits, not one that happens to be first on the PATH.
