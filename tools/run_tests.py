@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -278,6 +279,8 @@ def main() -> int:
         names += [one for one, step in STEPS.items() if step.group == name] if name in GROUPS else [name]
     if shutil.which("git") is None:
         parser.error("git is needed to list the files; install it")
+    # Being stopped unwinds like Ctrl-C, so that what runs is stopped, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     total = run(list(dict.fromkeys(names)))
     print(f"{total.passed} passed, {total.failed} failed", flush=True)
     return 1 if total.failed else 0
