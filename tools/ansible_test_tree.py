@@ -22,9 +22,6 @@ PARTS = (
     "tests/integration/",
 )
 FILES = ("galaxy.yml", "README.md", "LICENSE", "COPYING")
-# Programs of the images and of the demo model's training are not Ansible's; the other linters read them.
-EXCEPT = ("roles/private_model/files/images/", "roles/private_model/files/demo_model/training/")
-
 # ansible-test makes virtual environments without pip and fetches a script that installs pip from a server of
 # its own. It takes the script from its cache when it is there: this one does it from Python itself and PyPI.
 PIP_BOOTSTRAP = """\
@@ -44,8 +41,7 @@ def copy_collection(root: Path, cache: Path, names: list[str]) -> Path:
     tree = base / "ansible_collections" / "private_ai" / "chatbot"
     shutil.rmtree(tree, ignore_errors=True)
     for name in names:
-        wanted = name in FILES or name.startswith(PARTS)
-        if wanted and not name.startswith(EXCEPT):
+        if name in FILES or name.startswith(PARTS):
             target = tree / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, target, follow_symlinks=False)

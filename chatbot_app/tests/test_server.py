@@ -127,11 +127,11 @@ async def test_both_ports_serve_and_no_key_is_printed(gateway: FakeGateway) -> N
 async def test_other_sources_get_no_answer(gateway: FakeGateway) -> None:
     async with program(gateway, ALLOWED_SOURCES="127.0.0.0/8") as app:
         await reachable(app.url + "/healthz")
-    async with program(gateway, ALLOWED_SOURCES="203.0.113.0/24,2001:db8::/32") as app:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            for url in (app.url, app.metrics_url):
-                with pytest.raises(httpx.TransportError):
-                    await client.get(url + "/healthz")
+    refusing = program(gateway, ALLOWED_SOURCES="203.0.113.0/24,2001:db8::/32")
+    async with refusing as app, httpx.AsyncClient(trust_env=False) as client:
+        for url in (app.url, app.metrics_url):
+            with pytest.raises(httpx.TransportError):
+                await client.get(url + "/healthz")
 
 
 async def test_sigterm_lets_every_open_stream_end(gateway: FakeGateway) -> None:

@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,9 +89,9 @@ def smoke(model: Path) -> tuple[int, dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with the vocabulary of the DeepSeek-R1 Qwen distills."""
-    yield make_model(tmp_path_factory.mktemp("models"), "random.gguf")
+    return make_model(tmp_path_factory.mktemp("models"), "random.gguf")
 
 
 def test_deepseek_vocabulary_loads_and_answers(good: Path) -> None:

@@ -116,7 +116,7 @@ def former_images(client: PodmanClient, name: str) -> list[str]:
 
 def listed(client: PodmanClient, args: t.Sequence[str]) -> list[str]:
     """Return the words of ``podman images``, asked again when an image went away while it was listing."""
-    for _ in range(5):
+    for _attempt in range(5):
         done = client.run(args, check=False)
         if done.rc == 0:
             return done.stdout.split()
