@@ -243,7 +243,7 @@ def _check_tokenizer(metadata: t.Mapping[str, t.Any], pre_tokenizers: t.Sequence
     pre = metadata.get("tokenizer.ggml.pre")
     if not pre:
         raise GgufError(
-            "it does not say how text is split before its byte-pair vocabulary applies (tokenizer.ggml.pre); "
+            "it does not say how text is split before its byte-pair words apply (no tokenizer.ggml.pre); "
             "its answers would be poor: convert the model again with a newer converter"
         )
     if pre not in pre_tokenizers:

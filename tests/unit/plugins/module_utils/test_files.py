@@ -60,3 +60,78 @@ def test_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
         files.write_file(str(path), b"new", 0o600)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["key"]
+
+
+def settled(path: Path, text: str) -> None:
+    path.write_text(text)
+    os.utime(path, (1, 1))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that were read; what was changed a moment ago counts as settled."""
+    found: list[str] = []
+    real = files.sha256_of
+    monkeypatch.setattr(files.Checksums, "SETTLED", -1.0)
+    monkeypatch.setattr(files, "sha256_of", lambda path: found.append(path) or real(path))
+    return found
+
+
+def checked(cache: Path, path: Path) -> str:
+    checksums = files.Checksums(str(cache))
+    digest = checksums.sha256(str(path))
+    checksums.save()
+    return digest
+
+
+def test_unchanged_file_is_read_once(tmp_path: Path, reads: list[str]) -> None:
+    path, cache = tmp_path / "model", tmp_path / "cache"
+    settled(path, "one")
+    assert checked(cache, path) == checked(cache, path) == hashlib.sha256(b"one").hexdigest()
+    assert len(reads) == 1 and stat.S_IMODE(cache.stat().st_mode) == 0o600
+
+
+def test_changed_file_is_read_again(tmp_path: Path, reads: list[str]) -> None:
+    path, cache = tmp_path / "model", tmp_path / "cache"
+    settled(path, "one")
+    checked(cache, path)
+    # Same size and, set back, the same time of the content.
+    settled(path, "two")
+    assert checked(cache, path) == hashlib.sha256(b"two").hexdigest()
+    other = tmp_path / "other"
+    settled(other, "six")
+    other.replace(path)
+    assert checked(cache, path) == hashlib.sha256(b"six").hexdigest()
+    assert len(reads) == 3
+
+
+def test_file_changed_a_moment_ago_is_not_remembered(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.Checksums, "SETTLED", 3600.0)
+    path, cache = tmp_path / "model", tmp_path / "cache"
+    path.write_text("one")
+    checked(cache, path)
+    checked(cache, path)
+    assert len(reads) == 2 and not cache.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"x": 1}', "\x00"])
+def test_cache_that_cannot_be_read_is_empty(tmp_path: Path, reads: list[str], content: str) -> None:
+    path, cache = tmp_path / "model", tmp_path / "cache"
+    settled(path, "one")
+    cache.write_text(content)
+    assert checked(cache, path) == hashlib.sha256(b"one").hexdigest()
+    checked(cache, path)
+    assert len(reads) == 1
+
+
+def test_files_that_went_are_forgotten(tmp_path: Path, reads: list[str]) -> None:
+    cache = tmp_path / "cache"
+    for name in ("one", "two"):
+        settled(tmp_path / name, name)
+        checked(cache, tmp_path / name)
+    (tmp_path / "one").unlink()
+    settled(tmp_path / "three", "three")
+    checked(cache, tmp_path / "three")
+    assert "one" not in cache.read_text() and "two" in cache.read_text()

@@ -128,7 +128,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-#: A child, a grandchild that lost its parent, and a parent that ignores the polite signal; all have the output open.
+#: A child, a grandchild without its parent, and a parent that ignores the signal; all have the output open.
 STUBBORN = """
 trap '' TERM
 echo $$ >"$1/pids"
