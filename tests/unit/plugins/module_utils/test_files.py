@@ -52,7 +52,7 @@ def test_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "key"
     path.write_text("old")
 
-    def broken(_: int) -> None:
+    def broken(_fd: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", broken)

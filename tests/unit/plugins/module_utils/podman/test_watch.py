@@ -121,7 +121,7 @@ def running(pid: int) -> bool:
 
 
 def gone(pid: int) -> bool:
-    for _ in range(600):
+    for _attempt in range(600):
         if not running(pid):
             return True
         time.sleep(0.05)
@@ -182,7 +182,7 @@ def test_end_of_the_module_ends_the_build(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
-        for _ in range(1200):
+        for _attempt in range(1200):
             if (tmp_path / "pid").exists():
                 break
             time.sleep(0.05)
