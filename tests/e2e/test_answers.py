@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import httpx
-from conftest import GATEWAY, PAGE, podman, replicas
+from quickstart_host import GATEWAY, PAGE, podman, replicas
 
 QUESTION = "What is this solution?"
 

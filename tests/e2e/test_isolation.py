@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from conftest import inspect, podman, replicas, unique
+from quickstart_host import inspect, podman, replicas, unique
 
 IMAGE = "localhost/private-ai/ilab:0.26.1"
 OUTSIDE, NEAR = "198.51.100.2", "198.51.100.1"
@@ -139,7 +139,7 @@ def host_addresses() -> list[str]:
 
 def attempt(network: str, address: str, bridge: str, port: int) -> dict:
     """Try to get out of a container on `network`."""
-    target = {"outside": OUTSIDE, "port": port, "host": host_addresses(), "bridge": bridge}
+    target = {"outside": OUTSIDE, "port": port, "host": [*host_addresses(), bridge], "bridge": bridge}
     done = podman(
         *runtime(),
         "run",
