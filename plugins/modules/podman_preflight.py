@@ -351,16 +351,23 @@ class Preflight:
             self.add(message, "making a tiny image from this host's files")
 
     def first_that_starts(self, probe: Probe, default_runtime: str) -> Combination | None:
-        """Return the first combination that starts a container."""
+        """Return the first combination that starts a container and builds, else the first that starts one."""
         hard = (resource.getrlimit(limit)[1] for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
         ulimits = preflight.explicit_ulimits(*hard)
         installed = [name for name in self.module.params["runtimes"] if shutil.which(name)]
         message = None
+        starts = None
         for combination in preflight.combinations(default_runtime, installed, ulimits):
+            # Podman 5 fits the limits of `run` to what it may set, those of `build` not: both have to work.
             message = probe.start(combination)
+            if message is None:
+                starts = starts or combination
+                message = probe.build(combination, None)
             if message is None:
                 return combination
             self.tried.append({"way": combination.describe(), "message": last_lines(message, 1)})
+        if starts is not None:
+            return starts
         ways = "; ".join(f"{entry['way']}: {entry['message']}" for entry in self.tried)
         self.add(f"{message}\n{ways}", "starting a container")
         return None
