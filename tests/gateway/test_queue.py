@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -76,9 +77,8 @@ def test_first_come_first_served_and_the_status_counts(gateway: Start) -> None:
         tasks = []
         for number, name in enumerate(names):
             tasks.append(crowd.start(name, tokens=20))
-            await until(
-                lambda number=number: served.status()["queued"] == number and served.status()["active"] == 1
-            )
+            counts = {"queued": number, "active": 1, "up": 1, "limit": 100}
+            await until(partial(lambda counts: served.status() == counts, counts))
         await asyncio.gather(*tasks)
 
     asyncio.run(run())
