@@ -1,0 +1,77 @@
+"""A bad model file stops the play before anything is changed, and what served before goes on serving."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from quickstart_host import inspect, replicas
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "roles/private_model/files/demo_model/demo.gguf"
+
+
+def play(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run site.yml as a person does."""
+    return subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            "-i",
+            "inventories/quickstart",
+            "site.yml",
+            *arguments,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "400",
+        },
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(DEMO.read_bytes()[:-70_000], "truncated"), (b"PK\x03\x04 something else", "not a GGUF")],
+    ids=["truncated", "not GGUF"],
+)
+def test_a_bad_file_changes_nothing(page: httpx.Client, tmp_path: Path, content: bytes, reason: str) -> None:
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(content)
+    before = [inspect(name)["Id"] for name in [*replicas(), "private-ai-gateway", "private-ai-chatbot"]]
+    done = play("-e", "private_model_source=gguf", "-e", f"private_model_path={bad}")
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    assert str(bad) in said
+    assert reason in said
+    assert "changed=0" in said
+    assert [
+        inspect(name)["Id"] for name in [*replicas(), "private-ai-gateway", "private-ai-chatbot"]
+    ] == before
+    assert page.post("/api/completions", json={"question": "What is this?"}).status_code == 200
+
+
+def test_a_file_that_llama_cpp_cannot_load_does_not_replace_the_model(
+    page: httpx.Client, tmp_path: Path
+) -> None:
+    bad = tmp_path / "unloadable.gguf"
+    content = DEMO.read_bytes()
+    assert content.count(b"output_norm.weight") == 1
+    # Whole and of a known kind, but a tensor that is needed has another name.
+    bad.write_bytes(content.replace(b"output_norm.weight", b"output_nurm.weight"))
+    before = [inspect(name)["Id"] for name in replicas()]
+    done = play("-e", "private_model_source=gguf", "-e", f"private_model_path={bad}")
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    assert "did not load and answer" in said
+    assert str(bad) in said
+    assert [inspect(name)["Id"] for name in replicas()] == before
+    assert page.post("/api/completions", json={"question": "What is this?"}).status_code == 200
