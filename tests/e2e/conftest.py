@@ -21,21 +21,21 @@ def key() -> str:
     return (DATA_DIR / "api-key").read_text().strip()
 
 
-@pytest.fixture()
+@pytest.fixture
 def page() -> Iterator[httpx.Client]:
     """A visitor's browser, as far as HTTP goes."""
     with httpx.Client(base_url=PAGE, timeout=120, trust_env=False) as client:
         yield client
 
 
-@pytest.fixture()
+@pytest.fixture
 def gateway() -> Iterator[httpx.Client]:
     """A caller of the gateway without a key."""
     with httpx.Client(base_url=GATEWAY, timeout=120, trust_env=False) as client:
         yield client
 
 
-@pytest.fixture()
+@pytest.fixture
 def throwaway() -> Iterator[list[tuple[str, str]]]:
     """Podman objects, as (kind, name), which are removed after the test."""
     made: list[tuple[str, str]] = []

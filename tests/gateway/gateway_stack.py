@@ -101,7 +101,7 @@ class Gateway:
             "__private_model_gateway_bufsize": 131072 + 16384,
             "__private_model_gateway_server_timeout": 60,
             "__private_model_gateway_drain_timeout": 60,
-            "__private_model_gateway_retries": 10,
+            "__private_model_gateway_retries": 50,
             "__private_model_gateway_replicas": [
                 {"name": f"model-{number}", "address": "127.0.0.1", "port": replica.port}
                 for number, replica in enumerate(replicas, 1)
