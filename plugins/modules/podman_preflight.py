@@ -34,6 +34,12 @@ options:
     type: list
     elements: str
     default: [crun, runc]
+  cache_file:
+    description:
+      - File that remembers a result without problems, so that the same question is answered at once until the
+        host is booted again or podman, an OCI runtime or a limit of the process changes.
+      - Nothing is remembered in check mode.
+    type: path
 author:
   - The private_ai.chatbot authors (@private-ai)
 """
@@ -151,6 +157,8 @@ tried:
       message: "Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied"
 """
 
+import hashlib
+import json
 import os
 import pwd
 import resource
@@ -159,6 +167,7 @@ import signal
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.private_ai.chatbot.plugins.module_utils.files import write_file
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import preflight, quadlet
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     PodmanClient,
@@ -178,6 +187,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "executable": {"type": "str", "default": "podman"},
     "runtimes": {"type": "list", "elements": "str", "default": ["crun", "runc"]},
+    "cache_file": {"type": "path"},
 }
 
 
@@ -383,6 +393,40 @@ class Preflight:
         return combination.run_args
 
 
+def circumstances(path: str, runtimes: list[str]) -> str:
+    """Return a checksum of everything that decides how containers start on this host."""
+    seen: list[object] = [
+        os.geteuid(),
+        [resource.getrlimit(limit) for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)],
+    ]
+    for program in (path, *sorted(filter(None, map(shutil.which, runtimes)))):
+        found = os.stat(program)
+        seen.append((program, found.st_size, found.st_mtime_ns))
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+        seen.append(stream.read().strip())
+    seen.append({name: os.environ.get(name) for name in ("CONTAINERS_CONF", "XDG_RUNTIME_DIR")})
+    return hashlib.sha256(repr(seen).encode()).hexdigest()
+
+
+def remembered(cache_file: str, key: str) -> dict[str, t.Any] | None:
+    """Return the facts found under the same circumstances; None when there are none or they are damaged."""
+    try:
+        with open(cache_file, encoding="utf-8") as stream:
+            kept = json.load(stream)
+        if kept["circumstances"] != key:
+            return None
+        free = os.statvfs(kept["podman"]["graph_root"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return {**kept["podman"], "graph_root_free_mb": free.f_bavail * free.f_frsize // (1024 * 1024)}
+
+
+def remember(cache_file: str, key: str, facts: dict[str, t.Any]) -> None:
+    """Keep the facts; OSError when the file cannot be written."""
+    os.makedirs(os.path.dirname(cache_file), exist_ok=True)
+    write_file(cache_file, json.dumps({"circumstances": key, "podman": facts}, indent=1).encode(), 0o644)
+
+
 def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
@@ -397,12 +441,22 @@ def main() -> None:
             True,
         )
         module.exit_json(changed=False, podman=None, problems=[problem.as_result()], tried=[])
+    cache_file = module.params["cache_file"]
+    key = circumstances(path, module.params["runtimes"]) if cache_file else ""
+    kept = remembered(cache_file, key) if cache_file else None
+    if kept:
+        module.exit_json(changed=False, podman=kept, problems=[], tried=[])
     checks = Preflight(module, path)
     try:
         facts = checks.run()
     except PodmanError as error:
         checks.add(error.stderr or error.message, "asking podman")
         facts = None
+    if cache_file and facts and not checks.problems and not module.check_mode:
+        try:
+            remember(cache_file, key, facts)
+        except OSError as error:
+            module.warn(f"the result cannot be remembered in {cache_file}: {error}")
     problems = sorted(checks.problems, key=lambda problem: not problem.blocking)
     module.exit_json(
         changed=False,
