@@ -17,7 +17,7 @@ family=" ${ID:-} ${ID_LIKE:-} "
 case "$family" in
   *" debian "* | *" ubuntu "*) manager=apt ;;
   *" fedora "* | *" rhel "* | *" centos "*) manager=dnf ;;
-  *) fail "${PRETTY_NAME:-this system} is not supported; supported: Debian 12 and 13, Ubuntu 22.04 and newer, Fedora, RHEL 9 and newer" ;;
+  *) fail "${PRETTY_NAME:-this system} is not supported; supported: Debian 12 and 13, Ubuntu 24.04 and newer, Fedora, RHEL 9 and newer" ;;
 esac
 case "$(uname -m)" in
   x86_64 | aarch64) ;;

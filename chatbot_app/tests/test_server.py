@@ -183,7 +183,8 @@ async def test_what_outlasts_the_drain_time_gets_an_error_not_a_cut(gateway: Fak
         answer = await queued
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
         assert await app.exit_status() == 0
-        await until(lambda: gateway.left == 2 and gateway.left_queue == 1)
+        # The third may have got a slot that the others gave up on leaving.
+        await until(lambda: gateway.left + gateway.left_queue == 3)
 
 
 async def test_while_the_load_balancer_learns_of_it_requests_are_still_taken(gateway: FakeGateway) -> None:
