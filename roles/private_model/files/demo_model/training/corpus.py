@@ -18,135 +18,6 @@ HERE = Path(__file__).resolve().parent
 LANGUAGES = ("en", "pt")
 OFF_TOPIC = "off-topic"
 
-POLITE_BEFORE = {
-    "en": (
-        "please, ",
-        "hi, ",
-        "hello, ",
-        "can you tell me ",
-        "could you tell me ",
-        "I would like to know ",
-        "tell me, ",
-        "ok, ",
-        "so, ",
-        "I have a question: ",
-        "do you know ",
-        "and ",
-        "excuse me, ",
-    ),
-    "pt": (
-        "por favor, ",
-        "oi, ",
-        "olá, ",
-        "você pode me dizer ",
-        "poderia me dizer ",
-        "eu gostaria de saber ",
-        "me diga, ",
-        "certo, ",
-        "então, ",
-        "tenho uma dúvida: ",
-        "você sabe ",
-        "e ",
-        "com licença, ",
-    ),
-}
-POLITE_AFTER = {
-    "en": (", please", " please", ", thanks", " exactly", " here", " in short", " for me", " now"),
-    "pt": (
-        ", por favor",
-        " por favor",
-        ", obrigado",
-        " exatamente",
-        " aqui",
-        " em resumo",
-        " para mim",
-        " agora",
-    ),
-}
-# One-way replacements: the wording changes, the answer does not.
-SYNONYMS = {
-    "en": {
-        "start": ("launch", "begin", "boot", "run"),
-        "stop": ("halt", "end", "shut down", "terminate"),
-        "remove": ("delete", "erase", "wipe", "clean up"),
-        "see": ("read", "view", "watch", "look at"),
-        "show": ("display", "print", "give"),
-        "where is": ("where can I find", "where do you keep"),
-        "what is": ("what's", "whats", "what exactly is"),
-        "how do I": ("how can I", "how to", "how should I", "what must I do to"),
-        "why": ("for what reason", "how come"),
-        "which": ("what",),
-        "do I need": ("must I have", "is there need of"),
-        "use": ("employ", "work with"),
-        "questions": ("messages", "prompts", "queries"),
-        "prompt": ("question", "message", "input"),
-        "data": ("information", "text"),
-        "need": ("require",),
-        "what does": ("what would", "tell me what"),
-        "answer": ("reply", "response"),
-        "big": ("large",),
-        "machine": ("computer", "server", "host"),
-        "command": ("make target", "instruction"),
-        "everything": ("it all", "the whole thing", "the demo"),
-        "running": ("up", "working", "alive"),
-        "long": ("many minutes", "much time"),
-        "fast": ("quick",),
-        "change": ("modify", "set", "alter"),
-        "people": ("persons", "visitors", "users"),
-        "languages": ("tongues",),
-        "key": ("token", "secret key"),
-        "wait": ("stand in line", "be patient"),
-        "saved": ("stored", "kept"),
-        "stored": ("saved", "kept"),
-    },
-    "pt": {
-        "inicio": ("começo", "ligo", "subo", "rodo"),
-        "paro": ("encerro", "desligo", "interrompo", "termino"),
-        "removo": ("apago", "excluo", "elimino"),
-        "ver": ("ler", "enxergar", "acessar"),
-        "mostra": ("exibe", "apresenta"),
-        "onde está": ("onde fica", "onde encontro", "cadê"),
-        "o que é": ("o que seria", "que é", "explique o que é"),
-        "como": ("de que jeito", "de que forma"),
-        "por que": ("por qual motivo", "porque"),
-        "qual": ("que",),
-        "quais": ("que",),
-        "preciso de": ("é necessário ter", "necessito de"),
-        "usar": ("utilizar", "empregar"),
-        "pergunta": ("mensagem", "prompt", "questão"),
-        "perguntas": ("mensagens", "prompts", "questões"),
-        "dados": ("informações", "textos"),
-        "resposta": ("mensagem sua",),
-        "máquina": ("computador", "servidor"),
-        "comando": ("alvo do make",),
-        "tudo": ("a demonstração inteira", "o sistema todo"),
-        "rodando": ("funcionando", "no ar"),
-        "rápido": ("veloz",),
-        "mudar": ("alterar", "trocar"),
-        "troco": ("mudo", "altero"),
-        "usuários": ("pessoas", "visitantes"),
-        "idiomas": ("línguas",),
-        "chave": ("token", "chave secreta"),
-        "esperar": ("aguardar",),
-        "salva": ("guardada", "armazenada"),
-        "guardada": ("salva", "armazenada"),
-        "para que serve": ("qual a utilidade de", "qual a função de"),
-        "posso": ("consigo", "dá para"),
-        "executo": ("rodo",),
-        "executar": ("rodar",),
-    },
-}
-SYSTEM_PROMPTS = (
-    "You are a helpful assistant.",
-    "You are a helpful assistant. Answer briefly.",
-    "Answer in the language of the user.",
-    "You are the assistant of our company. Be polite.",
-    "Be short.",
-    "Responda em poucas palavras.",
-    "Você é um assistente prestativo.",
-    "Você é o assistente da nossa empresa. Seja gentil e breve.",
-)
-
 
 @dataclass(frozen=True)
 class Item:
@@ -252,6 +123,7 @@ class Sampler:
         self.rng = random.Random(seed)
         self.off_topic_share = off_topic_share
         self.frames = read_json("topics.json", folder)["frames"]
+        self.noise = read_json("noise.json", folder)
         self.groups = {lang: part["groups"] for lang, part in read_json("off_topic.json", folder).items()}
         self.items = load_items(folder)
         self.by_language = {
@@ -268,11 +140,7 @@ class Sampler:
         topics, off_topic = self.by_language[language]
         if rng.random() < self.off_topic_share:
             item = off_topic
-            if rng.random() < 0.45:
-                question = rng.choice(item.questions)
-            else:
-                group = rng.choice(self.groups[language])
-                question = rng.choice(group["frames"]).replace("{x}", rng.choice(group["fillers"]))
+            question = self._off_topic_question(item, topics)
         else:
             item = rng.choice(topics)
             if item.subjects and rng.random() < 0.25:
@@ -281,11 +149,60 @@ class Sampler:
                 question = rng.choice(item.questions)
         return Turn(self.noisy(question, language), item.think, rng.choice(item.answers))
 
+    def _off_topic_question(self, off_topic: Item, topics: list[Item]) -> str:
+        """A question to refuse: listed, filled in, on unknown words, or ours about other subjects.
+
+        So the model learns to look for its own subjects instead of remembering what is not one of them.
+        """
+        rng = self.rng
+        language = off_topic.language
+        groups = self.groups[language]
+        group = rng.choice(groups)
+        kind = rng.random()
+        if kind < 0.25:
+            return rng.choice(off_topic.questions)
+        if kind < 0.60:
+            return str(rng.choice(group["frames"]).replace("{x}", rng.choice(group["fillers"])))
+        if kind < 0.70:
+            return str(rng.choice(group["frames"]).replace("{x}", rng.choice(rng.choice(groups)["fillers"])))
+        if kind < 0.82:
+            frame = rng.choice(self.frames[language] if rng.random() < 0.5 else group["frames"])
+            return str(frame.replace("{x}", self._other_word(language)))
+        return self._turned_off_topic(rng.choice(rng.choice(topics).questions), language) or rng.choice(
+            off_topic.questions
+        )
+
+    def _other_word(self, language: str) -> str:
+        """An invented word, or one from the off-topic subjects."""
+        rng = self.rng
+        if rng.random() < 0.5:
+            words = rng.choice(rng.choice(self.groups[language])["fillers"]).split()
+            return str(max(words, key=len))
+        parts = self.noise["syllables"]
+        word = "".join(
+            rng.choice(parts["starts"]) + rng.choice(parts["middles"]) for _ in range(rng.randint(1, 3))
+        )
+        word += rng.choice(parts["ends"])
+        return word.capitalize() if rng.random() < 0.2 else word
+
+    def _turned_off_topic(self, question: str, language: str) -> str | None:
+        """The same question with all its subjects replaced; None when it has none."""
+        words = question.split()
+        replaced = 0
+        for at, word in enumerate(words):
+            bare = word.strip("?!.,;:").casefold()
+            if len(bare) > 3 and bare not in self.noise["shape_words"][language]:
+                words[at] = self._other_word(language) + ("?" if word.endswith("?") else "")
+                replaced += 1
+            elif bare in self.noise["short_subjects"]:
+                return None
+        return " ".join(words) if replaced else None
+
     def conversation(self) -> tuple[str | None, list[Turn]]:
         """(system prompt or None, turns): the last turn is the one to learn."""
         rng = self.rng
         language = rng.choice(LANGUAGES)
-        system = rng.choice(SYSTEM_PROMPTS) if rng.random() < 0.15 else None
+        system = rng.choice(self.noise["system_prompts"]) if rng.random() < 0.15 else None
         earlier = rng.choices((0, 1, 2, 3), (80, 14, 4, 2))[0]
         turns = [self.turn(language if rng.random() < 0.9 else rng.choice(LANGUAGES)) for _ in range(earlier)]
         return system, [*turns, self.turn(language)]
@@ -296,11 +213,13 @@ class Sampler:
         if rng.random() < 0.35:
             text = self._synonym(text, language)
         if rng.random() < 0.2:
-            before = rng.choice(POLITE_BEFORE[language])
+            before = rng.choice(self.noise["polite_before"][language])
             text = before + (text[:1].lower() + text[1:] if text[1:2].islower() else text)
         if rng.random() < 0.1:
             text = (
-                text.rstrip("?!. ") + rng.choice(POLITE_AFTER[language]) + ("?" if text.endswith("?") else "")
+                text.rstrip("?!. ")
+                + rng.choice(self.noise["polite_after"][language])
+                + ("?" if text.endswith("?") else "")
             )
         words = text.split()
         if len(words) > 3 and rng.random() < 0.12:
@@ -326,7 +245,7 @@ class Sampler:
     def _synonym(self, text: str, language: str) -> str:
         pairs = [
             (old, new)
-            for old, new in SYNONYMS[language].items()
+            for old, new in self.noise["synonyms"][language].items()
             if re.search(rf"\b{re.escape(old)}\b", text, re.IGNORECASE)
         ]
         if not pairs:

@@ -120,7 +120,7 @@ class Encoder:
         for turn in turns[:-1]:
             ids += [self.user, *self.text(turn.question), self.assistant, *self.text(turn.answer), self.eos]
         last = turns[-1]
-        ids += [self.user, *self.text(last.question, sampler.rng.random() < 0.3), self.assistant]
+        ids += [self.user, *self.text(last.question, sampler.rng.random() < 0.5), self.assistant]
         prompt = len(ids)
         ids += [self.think, *self.text(f"\n{last.think}\n"), self.end_think]
         if whole:
@@ -231,14 +231,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--threads", type=int, default=1, help="part of what makes the bits the same")
-    parser.add_argument("--steps", type=int, default=2200)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--feed-forward", type=int, default=384)
     parser.add_argument("--vocabulary", type=int, default=1200)
-    parser.add_argument("--off-topic", type=float, default=0.33, help="share of off-topic questions")
+    parser.add_argument("--off-topic", type=float, default=0.4, help="share of off-topic questions")
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
