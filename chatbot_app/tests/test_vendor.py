@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import importlib.util
 import io
@@ -38,12 +39,13 @@ vendor = module("vendor_tool", APP / "tools" / "vendor.py")
 def tarball(files: dict[str, bytes]) -> bytes:
     """An npm tarball: everything below the folder `package`."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():
             entry = tarfile.TarInfo(f"package/{name}")
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
+    # Without a time in its head, the same files are the same bytes in every second.
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 class Registry:
