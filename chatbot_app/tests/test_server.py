@@ -161,6 +161,19 @@ async def test_sigterm_lets_every_open_stream_end(gateway: FakeGateway) -> None:
     assert [line["outcome"] for line in app.lines if "outcome" in line] == ["ok"] * 10
 
 
+async def test_a_kept_connection_has_one_answer_left_while_draining(gateway: FakeGateway) -> None:
+    async with (
+        program(gateway, DRAIN_DELAY_SECONDS="60") as app,
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client,
+    ):
+        await reachable(app.url + "/healthz")
+        assert "connection" not in (await client.get(app.url + "/healthz")).headers
+        app.process.send_signal(signal.SIGTERM)
+        await until(lambda: "draining" in app.messages())
+        kept = await client.get(app.url + "/healthz")
+        assert (kept.status_code, kept.headers["connection"]) == (200, "close")
+
+
 async def test_what_outlasts_the_drain_time_gets_an_error_not_a_cut(gateway: FakeGateway) -> None:
     gateway.answer = Answer(("a",), hold_last=True)
     gateway.slots = 2

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from asyncio import TimerHandle, Transport
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -38,6 +38,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     """
 
     allowed_sources: tuple[Network, ...] = ()
+    closing: Callable[[], bool] = staticmethod(lambda: False)
 
     head_seconds = 30.0
     stall_seconds = 60.0
@@ -65,6 +66,10 @@ class DeadlineProtocol(HttpToolsProtocol):
         _cancel(self._head_timer)
         self._head_timer = None
         super().on_headers_complete()
+        if self.closing():
+            # A proxy's idle connection would bring questions to a server that is going away.
+            self.cycle.keep_alive = False
+            self.headers.append((b"connection", b"close"))
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -107,12 +112,15 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
         ) from None
 
 
-def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
-    """A uvicorn server for `app`, not yet running."""
+def make_server(
+    app: ASGIApp, settings: Settings, closing: Callable[[], bool] = lambda: False
+) -> uvicorn.Server:
+    """A server for `app`, not yet running. `closing`: whether a connection ends with its next answer."""
     rules = {
         "head_seconds": settings.request_timeout_seconds,
         "stall_seconds": settings.stall_seconds,
         "allowed_sources": settings.allowed_sources,
+        "closing": staticmethod(closing),
     }
     protocol = type("Protocol", (DeadlineProtocol,), rules)
     return _Server(
@@ -136,7 +144,7 @@ async def serve(
     settings: Settings, service: Service, main_socket: socket.socket, metrics_socket: socket.socket
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets running answers end."""
-    server = make_server(create_app(service), settings)
+    server = make_server(create_app(service), settings, lambda: service.draining)
     metrics = make_server(create_metrics_app(service), settings)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
