@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test molecule browser bench build clean dev
+.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test test-skupper molecule browser bench build clean dev
 
 help:
 	@echo 'make quickstart       a private model and its chatbot on this machine'
@@ -50,6 +50,9 @@ app-test: dev
 
 gateway-test: dev
 	@$(PYTHON) tools/run_tests.py gateway
+
+test-skupper: dev
+	@$(PYTHON) tools/run_tests.py skupper
 
 bench: dev
 	@$(PYTHON) tests/bench/bench_stack.py

@@ -239,6 +239,7 @@ STEPS = {
     ),
     "sanity": Step("ansible-test sanity", sanity),
     "units": Step("ansible-test units", lambda: ansible_test("units")),
+    "skupper": Step("Skupper: its stand-ins", lambda: pytest("skupper", "tests/skupper")),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "integration": Step("The modules on this host's Podman", integration),
     "molecule": Step("The quickstart, for real", molecule),

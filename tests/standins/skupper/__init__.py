@@ -1,0 +1,7 @@
+"""Stand-ins for Skupper 2.2.1, for the tests of this collection where the real programs are not at hand.
+
+`bin/skupper` stands in for the command-line program, on every platform (kubernetes, podman, docker, linux).
+What the stand-ins share is in `model`: the resources and how they are written, conditions, certificates,
+the router's configuration, the redemption of tokens. `cli` is the program. `fixtures` is what the real one
+was seen to do; tests/skupper compares row by row. They are made for tests, and secure nothing.
+"""

@@ -1,0 +1,1 @@
+"""The stand-in `skupper` program; see the package's own first lines."""

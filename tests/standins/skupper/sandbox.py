@@ -1,0 +1,86 @@
+"""Runs a command where it hurts nobody what a site writes as root.
+
+    sandbox.py [--container] [--keep DIRECTORY] [--share DIRECTORY] -- COMMAND...
+
+The command sees this host's files. What it writes is gone afterwards, or is below DIRECTORY/upper with
+`--keep`: the same directory again goes on from there. A shared directory is the host's own, also to write.
+`/run` is empty. `--container` leaves the sign that makes Skupper believe that it runs in its own container;
+without it there is none, also on a host that has one. Needs root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Positional: work directory, sign of a container or nothing, shared directories up to `--`, the command.
+SCRIPT = r"""
+set -eu
+work=$1 sign=$2
+shift 2
+mkdir -p "$work/upper" "$work/work" "$work/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
+for one in proc dev sys; do mount --rbind "/$one" "$work/root/$one"; done
+while [ "$1" != -- ]; do
+  mkdir -p "$work/root$1"
+  mount --bind "$1" "$work/root$1"
+  shift
+done
+shift
+mount -t tmpfs tmpfs "$work/root/run"
+rm -f "$work/root/.dockerenv"
+[ -z "$sign" ] || : >"$work/root$sign"
+exec chroot "$work/root" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
+"""
+
+
+def command(
+    argv: list[str], *, container: bool = False, keep: Path | None = None, share: list[Path] | None = None
+) -> list[str]:
+    """The command line that runs `argv` in a sandbox; without `keep` its files are in memory."""
+    if os.getuid():
+        raise PermissionError(
+            f"a sandbox is made of mounts, which user {os.getuid()} may not make; run this as root"
+        )
+    inner = ["sh", "-c", SCRIPT, "sandbox"]
+    before = []
+    if keep is None:
+        # A file system of its own in front: an overlay cannot keep its files below what it shows.
+        before = ["sh", "-c", 'mount -t tmpfs tmpfs /mnt && exec "$@"', "sandbox"]
+        keep = Path("/mnt")
+    sign = "/.dockerenv" if container else ""
+    shared = [str(one) for one in share or []]
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        *before,
+        *inner,
+        str(keep),
+        sign,
+        *shared,
+        "--",
+        *argv,
+    ]
+
+
+def main() -> int:
+    """Entry point; the command's status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--container", action="store_true")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--share", type=Path, action="append", default=[])
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args()
+    argv = command(options.command, container=options.container, keep=options.keep, share=options.share)
+    return subprocess.run(argv, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
