@@ -319,34 +319,15 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import quadlet
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import spec as specs
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
-    PodmanClient,
-    PodmanError,
-)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanError
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
     fail,
     make_client,
     make_systemd,
 )
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.service import (
-    ContainerBackend,
-    Desired,
-    Observed,
-    describe,
-    plan,
-    wanted_addresses,
-)
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import (
-    RESTART_UNIT,
-    Systemd,
-    cgroup_v1,
-    quadlet_generator,
-    unit_directory,
-)
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.units import QuadletBackend, plan_unit
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.reconcile import Reconciler
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import unit_directory
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **COMMON_ARGUMENTS,
@@ -417,179 +398,6 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def build_desired(client: PodmanClient, params: t.Mapping[str, t.Any], check_mode: bool) -> Desired:
-    """Return the wanted container; in check mode a placeholder stands for what is yet to be made."""
-    spec = specs.normalise(params)
-    image = client.inspect("image", spec["image"])
-    if image is None and not check_mode:
-        raise PodmanError(
-            f"the image {spec['image']} is not on this host; build or pull it first (see: podman images)",
-            client.argv(["image", "inspect", spec["image"]]),
-        )
-    secret_ids = {}
-    for secret in spec.get("secrets", []):
-        found = client.inspect("secret", secret["name"])
-        if found is None and not check_mode:
-            raise PodmanError(
-                f"the secret {secret['name']} does not exist; make it first with podman_secret",
-                client.argv(["secret", "inspect", secret["name"]]),
-            )
-        secret_ids[secret["name"]] = found["ID"] if found else "(not made yet)"
-    image_id = specs.short_id(image["Id"]) if image else "(not made yet)"
-    rendered = specs.render(spec, image_id, secret_ids)
-    return Desired(spec, rendered, specs.digest(rendered), image_id)
-
-
-def choose_backend(wanted: str, version: tuple[int, ...], runtime: str | None, systemd: Systemd) -> str:
-    """Return container or quadlet; PodmanError when quadlet was asked for and cannot be."""
-    if wanted == "container":
-        return wanted
-    minimum = quadlet.GLOBAL_ARGS_VERSION if runtime else quadlet.MINIMUM_VERSION
-    why = ""
-    if version < minimum:
-        with_runtime = f" with runtime={runtime}" if runtime else ""
-        have, need = (".".join(map(str, numbers)) for numbers in (version, minimum))
-        why = f"podman is {have} and Quadlet{with_runtime} needs {need}"
-    elif quadlet_generator() is None:
-        why = "podman's unit generator is not installed"
-    elif not systemd.usable():
-        why = "systemd does not answer" + (
-            " (log in, or enable linger for this user)" if systemd.rootless else ""
-        )
-    elif not systemd.carries_quadlet():
-        why = "for an ordinary user Quadlet needs version 2 of the control groups"
-    if not why:
-        return "quadlet"
-    if wanted == "quadlet":
-        raise PodmanError(f"backend=quadlet cannot be used: {why}; use backend=container")
-    return "container"
-
-
-def facts(observed: Observed | None) -> dict[str, t.Any] | None:
-    """Return what the user gets to see of a container."""
-    if observed is None:
-        return None
-    return {
-        "id": observed.id,
-        "status": observed.status,
-        "image_id": observed.image_id,
-        "addresses": observed.addresses,
-    }
-
-
-class Service:
-    """Ties one module call together: read, compare, act, report."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.params = module.params
-        self.state: str = module.params["state"]
-        self.client = make_client(module)
-        self.systemd = make_systemd(module)
-        name = module.params["name"]
-        self.containers = ContainerBackend(self.client, name, module.check_mode)
-        directory = unit_directory(os.geteuid(), os.environ)
-        self.units = QuadletBackend(self.client, self.systemd, directory, name, module.check_mode)
-        self.wait_timeout = float(module.params["wait_timeout"])
-        self.ready: list[str] = module.params["ready_command"] or []
-        self.result: dict[str, t.Any] = {"changed": False, "actions": []}
-
-    def run(self) -> dict[str, t.Any]:
-        """Do what the module is asked for and return its result."""
-        observed = self.containers.read()
-        if observed is not None and not observed.managed:
-            raise PodmanError(
-                f"a container {self.params['name']} exists which this collection did not make; "
-                f"rename or remove it (podman rename, podman rm), or use another name"
-            )
-        if self.state == "absent":
-            self._absent(observed)
-        else:
-            desired = build_desired(self.client, self.params, self.module.check_mode)
-            backend = choose_backend(
-                self.params["backend"], self.client.version(), self.params["runtime"], self.systemd
-            )
-            self.result.update(backend=backend, spec_digest=desired.digest)
-            if backend == "quadlet":
-                self._quadlet(observed, desired)
-            else:
-                self._container(observed, desired)
-        self._finish(observed)
-        return self.result
-
-    def _finish(self, observed: Observed | None) -> None:
-        self.result["actions"] = self.units.actions + self.containers.actions
-        self.result["changed"] = bool(self.result["actions"])
-        self.result["container"] = facts(self.containers.read() if self.result["changed"] else observed)
-
-    def _diff(self, before: str, after: str) -> None:
-        name = self.params["name"]
-        self.result["diff"] = {
-            "before": before,
-            "after": after,
-            "before_header": f"{name} (now)",
-            "after_header": f"{name} (wanted)",
-        }
-
-    def _absent(self, observed: Observed | None) -> None:
-        self.containers.recover()
-        text = self.units.read()
-        self.units.remove(text)
-        self.containers.remove(observed)
-        before = text or (
-            describe(observed.rendered, observed.running, observed.addresses) if observed else ""
-        )
-        self._diff(before, "")
-
-    def _container(self, observed: Observed | None, desired: Desired) -> None:
-        if self.units.remove(self.units.read()):
-            # Its container goes with the unit.
-            observed = None if self.module.check_mode else self.containers.read()
-        if self.containers.recover():
-            observed = self.containers.read()
-        steps = plan(observed, desired, self.state)
-        self.result["reasons"] = steps.reasons
-        before = describe(observed.rendered, observed.running, observed.addresses) if observed else ""
-        addresses = dict(observed.addresses) if observed and not steps.replace else {}
-        if self.state == "started":
-            addresses.update({name: ip for name, ip in wanted_addresses(desired.spec).items() if ip})
-        self._diff(before, describe(desired.rendered, self.state == "started", addresses))
-        self.containers.apply(steps, observed, desired, self.wait_timeout, self.ready)
-        self._start_at_boot(desired)
-
-    def _start_at_boot(self, desired: Desired) -> None:
-        if self.state != "started" or desired.spec.get("restart") != "always" or not self.systemd.usable():
-            return
-        self.units.linger()
-        if self.systemd.enablement(RESTART_UNIT) == "disabled":
-            self.containers.actions.append(f"enable {RESTART_UNIT}")
-            if not self.module.check_mode:
-                self.systemd.run(["enable", RESTART_UNIT])
-
-    def _quadlet(self, observed: Observed | None, desired: Desired) -> None:
-        wanted = quadlet.render_unit(
-            desired.spec,
-            desired.digest,
-            rootless=self.systemd.rootless,
-            cgroup_v1=cgroup_v1(),
-            at_boot=self.state == "started",
-        )
-        text = self.units.read()
-        active = self.units.active()
-        if observed is not None and not observed.systemd_unit:
-            # Made by the other backend: its restart policy would fight with systemd.
-            self.containers.remove(observed)
-        steps = plan_unit(text, wanted, observed, active, desired, self.state)
-        self.result["reasons"] = steps.reasons
-        running = {True: "yes", False: "no"}
-        self._diff(
-            "" if text is None else f"{text}running: {running[active]}\n",
-            f"{wanted}running: {running[self.state == 'started']}\n",
-        )
-        self.units.linger()
-        self.units.apply(steps, text, wanted, active, self.wait_timeout, self.ready)
-
-
 def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
@@ -597,15 +405,16 @@ def main() -> None:
         supports_check_mode=True,
         required_if=[("state", "started", ["image"]), ("state", "stopped", ["image"])],
     )
-    service = Service(module)
+    directory = unit_directory(os.geteuid(), os.environ)
+    service = Reconciler(
+        make_client(module), make_systemd(module), directory, module.params, module.check_mode
+    )
     try:
-        result = service.run()
-    except specs.SpecError as error:
+        module.exit_json(**service.run())
+    except (ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     except PodmanError as error:
-        service.result["actions"] = service.units.actions + service.containers.actions
         fail(module, error, **service.result)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

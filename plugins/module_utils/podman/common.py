@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from .client import PodmanClient, PodmanError
+from .preflight import not_installed
 from .systemd import Systemd, session_environ
 
 if t.TYPE_CHECKING:
@@ -24,17 +25,14 @@ COMMON_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "runtime": {"type": "str"},
 }
 
-MISSING = (
-    "podman is not on this host ({executable!r} was not found); install it, for example: apt install podman"
-)
-
 
 def make_client(module: AnsibleModule) -> PodmanClient:
     """Return the client for the module's options; ends the module with a remedy when podman is missing."""
     executable = module.params["executable"]
     path = module.get_bin_path(executable)
     if path is None:
-        module.fail_json(msg=MISSING.format(executable=executable))
+        problem = not_installed(executable)
+        module.fail_json(msg=f"{problem.what}; {problem.remedy}")
     return PodmanClient(
         module.run_command,
         executable=path,

@@ -13,6 +13,8 @@ import ipaddress
 import re
 import typing as t
 
+from .client import parse_version
+
 #: Oldest podman whose networks, secrets and options this collection uses.
 MINIMUM_VERSION = (4, 3, 0)
 
@@ -40,6 +42,82 @@ class Problem(t.NamedTuple):
     def as_result(self) -> dict[str, t.Any]:
         """Return it for the module's result."""
         return self._asdict()
+
+
+def not_installed(executable: str) -> Problem:
+    """Return the problem of a host without podman."""
+    return Problem(
+        f"podman is not on this host ({executable!r} was not found)",
+        "install it, for example: apt install podman",
+        True,
+    )
+
+
+def too_old(version: t.Sequence[int]) -> Problem | None:
+    """Return the problem of a podman that is too old; None when it is new enough."""
+    if tuple(version) >= MINIMUM_VERSION:
+        return None
+    have, need = (".".join(map(str, numbers)) for numbers in (version, MINIMUM_VERSION[:2]))
+    return Problem(f"podman is {have}", f"at least {need} is needed: use a newer release of the system", True)
+
+
+def slow_storage(driver: str, has_fuse_overlayfs: bool) -> Problem | None:
+    """Return what is wrong with podman's storage driver, if anything."""
+    if driver != "vfs":
+        return None
+    fuse = (
+        "as root run: modprobe fuse; chmod 666 /dev/fuse" if has_fuse_overlayfs else "install fuse-overlayfs"
+    )
+    return Problem(
+        "podman's storage driver is vfs, which copies every layer in full (slow, large)",
+        f"{fuse}; then, before images are made, run: podman system reset",
+        False,
+    )
+
+
+def unshared_root(mountinfo: str) -> Problem | None:
+    """Return the problem of a root directory that is no shared mount; None when it is one."""
+    if root_is_shared(mountinfo):
+        return None
+    return Problem(
+        "/ is not a shared mount: mounts made later may not be seen in rootless containers",
+        "as root run: mount --make-rshared /",
+        False,
+    )
+
+
+def no_linger(user: str) -> Problem:
+    """Return the problem of services that end with the login."""
+    return Problem(
+        f"services of {user} end at logout and do not start at boot",
+        f"as root run: loginctl enable-linger {user} (podman_service tries it too)",
+        False,
+    )
+
+
+def stated_facts(
+    info: t.Mapping[str, t.Any], systemd: bool, quadlet: bool, free_mb: int | None
+) -> dict[str, t.Any]:
+    """Return the module's facts before any experiment, from ``podman info`` and what the host says."""
+    host, store = info["host"], info["store"]
+    return {
+        "version": ".".join(map(str, parse_version(info["version"]["Version"]))),
+        "rootless": bool(host["security"]["rootless"]),
+        "arch": host["arch"],
+        "systemd": systemd,
+        "quadlet": quadlet,
+        "cgroup": host.get("cgroupVersion", ""),
+        "cgroup_manager": host.get("cgroupManager", ""),
+        "network_backend": host.get("networkBackend", ""),
+        "runtime": None,
+        "ulimits": {},
+        "run_args": [],
+        "build_args": [],
+        "resource_limits": False,
+        "storage_driver": store.get("graphDriverName", ""),
+        "graph_root": store.get("graphRoot", ""),
+        "graph_root_free_mb": free_mb,
+    }
 
 
 class Combination(t.NamedTuple):
@@ -173,6 +251,15 @@ def subordinate_ids(text: str, user: str, uid: int) -> int:
         if len(parts) == 3 and parts[0] in (user, str(uid)) and parts[2].isdigit():
             total += int(parts[2])
     return total
+
+
+def root_is_shared(mountinfo: str) -> bool:
+    """Return whether ``/`` is a shared mount, from the text of /proc/self/mountinfo."""
+    for line in mountinfo.splitlines():
+        fields = line.split()
+        if len(fields) > 6 and fields[4] == "/":
+            return any(field.startswith("shared:") for field in fields[6 : fields.index("-")])
+    return False
 
 
 def probe_subnet(number: int) -> tuple[str, str]:

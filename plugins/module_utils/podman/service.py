@@ -5,25 +5,14 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use it from other collections or standalone plugins/modules!
 
-"""Read, compare and change one container that podman itself keeps running."""
+"""One service: what is known of it, what is wanted, and what has to be done. Nothing here runs a command."""
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from . import spec as specs
-from .client import MANAGED_LABEL, PodmanClient, PodmanError
-
-#: Suffix of the container that is being replaced, until its successor is up.
-REPLACED_SUFFIX = "-replaced"
-
-#: Seconds for which a container must have run without a restart before it counts as up.
-SETTLE = 1.0
-_POLL = 0.2
-_LOG_LINES = 10
-#: Restarts while we wait that make waiting pointless.
-_CRASHES = 5
+from .client import MANAGED_LABEL
 
 
 class Observed(t.NamedTuple):
@@ -139,6 +128,27 @@ def plan(observed: Observed | None, desired: Desired, state: str) -> Plan:
     return Plan(False, False, False, [])
 
 
+def plan_unit(
+    text: str | None, wanted: str, observed: Observed | None, active: bool, desired: Desired, state: str
+) -> Plan:
+    """Compare the unit, its service and its container with what is wanted, and decide."""
+    up = state == "started"
+    if text is None:
+        return Plan(True, up, False, ["has no unit"])
+    if text != wanted:
+        return Plan(True, up, False, ["has a unit with other settings"])
+    if not up:
+        return Plan(False, False, active, ["is active, not stopped"] if active else [])
+    reasons: list[str] = []
+    if observed is None or not observed.running or not active:
+        reasons.append("is not running")
+    else:
+        if observed.digest != desired.digest or observed.image_id != desired.image_id:
+            reasons.append("runs a container made from other settings than its unit")
+        reasons.extend(address_drift(observed, desired.spec))
+    return Plan(False, bool(reasons), False, reasons)
+
+
 def describe(rendered: str, running: bool, addresses: t.Mapping[str, str]) -> str:
     """Return the text that a diff shows for one side."""
     lines = [rendered, f"running: {'yes' if running else 'no'}"]
@@ -146,162 +156,18 @@ def describe(rendered: str, running: bool, addresses: t.Mapping[str, str]) -> st
     return "\n".join(lines) + "\n"
 
 
-class ContainerBackend:
-    """Acts on one container; every method that changes something is a no-op in check mode.
-
-    ``actions`` collects what was (or in check mode would be) done.
-    """
-
-    def __init__(self, client: PodmanClient, name: str, check_mode: bool = False) -> None:
-        self.client = client
-        self.name = name
-        self.check_mode = check_mode
-        self.actions: list[str] = []
-
-    def read(self, name: str | None = None) -> Observed | None:
-        """Return the container as it is now."""
-        return observe(self.client.inspect("container", name or self.name))
-
-    def _do(self, action: str, args: t.Sequence[str], check: bool = True) -> None:
-        self.actions.append(action)
-        if not self.check_mode:
-            self.client.run(args, check=check)
-
-    def recover(self) -> bool:
-        """Repair what an interrupted replacement left; return whether there was anything."""
-        spare = self.name + REPLACED_SUFFIX
-        # One cheap question, because nearly always there is nothing.
-        if self.client.run(["container", "exists", spare], check=False).rc != 0:
-            return False
-        left = self.read(spare)
-        if left is None or not left.managed:
-            return False
-        if self.read() is None:
-            self._do(f"give {spare} its name back", ["rename", spare, self.name])
-        else:
-            self._do(f"remove {spare}", ["rm", "--force", spare])
-        return True
-
-    def apply(
-        self,
-        steps: Plan,
-        observed: Observed | None,
-        desired: Desired,
-        wait_timeout: float,
-        ready: t.Sequence[str],
-    ) -> None:
-        """Make it so. A replaced container comes back when its successor does not get up."""
-        if steps.replace:
-            self._replace(steps, observed, desired, wait_timeout, ready)
-        elif steps.start:
-            verb = "unpause" if observed is not None and observed.status == "paused" else "start"
-            self._do(f"{verb} {self.name}", [verb, self.name])
-            self.wait(wait_timeout, ready)
-        elif steps.stop:
-            self._do(f"stop {self.name}", ["stop", self.name])
-
-    def _replace(
-        self,
-        steps: Plan,
-        observed: Observed | None,
-        desired: Desired,
-        wait_timeout: float,
-        ready: t.Sequence[str],
-    ) -> None:
-        spare = self.name + REPLACED_SUFFIX
-        labels = specs.all_labels(
-            desired.spec, {specs.SPEC_LABEL: desired.digest, specs.RENDERED_LABEL: desired.rendered}
-        )
-        if observed is not None:
-            self._do(f"rename {self.name} to {spare}", ["rename", self.name, spare])
-        try:
-            # Neither addresses nor ports are taken by "create": the old one serves on until here.
-            self._do(f"create {self.name}", specs.create_args(desired.spec, labels))
-            if observed is not None and observed.status not in ("created", "exited", "configured"):
-                self._do(f"stop {spare}", ["stop", spare])
-            if steps.start:
-                self._do(f"start {self.name}", ["start", self.name])
-                self.wait(wait_timeout, ready)
-        except PodmanError as error:
-            if not self.check_mode:
-                self._restore(observed, error)
-            raise
-        if observed is not None:
-            self._do(f"remove {spare}", ["rm", "--force", spare])
-
-    def _restore(self, observed: Observed | None, error: PodmanError) -> None:
-        if observed is None:
-            # Kept for its logs, but stopped, so that the next run does not take it for a healthy one.
-            self.client.run(["stop", "--ignore", self.name], check=False)
-            return
-        spare = self.name + REPLACED_SUFFIX
-        self.client.run(["rm", "--force", "--ignore", self.name], check=False)
-        self.client.run(["rename", spare, self.name], check=False)
-        if observed.running:
-            back = self.client.run(["start", self.name], check=False)
-            error.message += (
-                "\nThe container from before runs again."
-                if back.rc == 0
-                else f"\nThe container from before could not be started again: {back.stderr.strip()}"
-            )
-        else:
-            error.message += "\nThe container from before is in its place again."
-
-    def wait(self, timeout: float, ready: t.Sequence[str]) -> None:
-        """Wait until the container runs steadily and ``ready`` succeeds in it."""
-        if self.check_mode:
-            return
-        wait_until_up(self.client, self.name, timeout, ready)
-
-    def remove(self, observed: Observed | None) -> None:
-        """Stop (with its own deadline) and remove the container."""
-        if observed is not None:
-            self._do(f"remove {self.name}", ["stop", "--ignore", self.name], check=False)
-            if not self.check_mode:
-                self.client.run(["rm", "--force", "--volumes", "--ignore", self.name])
+def described(observed: Observed | None) -> str:
+    """Return the text that a diff shows for what is there now."""
+    return describe(observed.rendered, observed.running, observed.addresses) if observed else ""
 
 
-def wait_until_up(
-    client: PodmanClient, name: str, timeout: float, ready: t.Sequence[str], settle: float = SETTLE
-) -> None:
-    """Return when container ``name`` ran ``settle`` seconds without a restart and ``ready`` ended with 0.
-
-    :param timeout: seconds until PodmanError, which tells the last state, the last log lines and what to run.
-    :param ready: command run inside the container; empty means that running is enough.
-    """
-    deadline = time.monotonic() + timeout
-    since, seen, why = time.monotonic(), "", "was not seen"
-    first: int | None = None
-    while True:
-        now = observe(client.inspect("container", name))
-        if now is not None:
-            first = now.restarts if first is None else first
-            if now.restarts - first >= _CRASHES:
-                why = f"ends again and again, last with exit status {now.exit_code},"
-                break
-        if now is None or not now.running:
-            seen = ""
-            why = "does not exist" if now is None else f"is {now.status} with exit status {now.exit_code}"
-        elif now.started_at != seen:
-            since, seen, why = time.monotonic(), now.started_at, "has only just started"
-        elif time.monotonic() - since >= min(settle, timeout):
-            if not ready:
-                return
-            probe = client.run(
-                ["exec", name, *ready], check=False, timeout=max(1.0, deadline - time.monotonic())
-            )
-            if probe.rc == 0:
-                return
-            why = (
-                f"runs, but its check {' '.join(ready)!r} ends with {probe.rc}: {probe.stderr.strip()[-500:]}"
-            )
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(_POLL)
-    restarts = f" after {now.restarts} restarts" if now is not None and now.restarts else ""
-    waited = timeout - (deadline - time.monotonic())
-    message = f"container {name} {why}{restarts}; waited {waited:.1f} s. See more: podman logs {name}"
-    logs = client.logs(name, _LOG_LINES)
-    if logs:
-        message += f"\nIts last lines:\n{logs}"
-    raise PodmanError(message, client.argv(["start", name]), None, "", logs)
+def facts(observed: Observed | None) -> dict[str, t.Any] | None:
+    """Return what the user gets to see of a container."""
+    if observed is None:
+        return None
+    return {
+        "id": observed.id,
+        "status": observed.status,
+        "image_id": observed.image_id,
+        "addresses": observed.addresses,
+    }

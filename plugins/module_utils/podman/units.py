@@ -5,72 +5,34 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use it from other collections or standalone plugins/modules!
 
-"""Read, compare and change one container that systemd keeps running through a Quadlet unit."""
+"""Change one container that systemd keeps running through a Quadlet unit."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 import typing as t
 
+from ..files import write_file
 from . import quadlet
+from .actions import Actions
 from .client import PodmanClient, PodmanError
-from .service import Desired, Observed, Plan, address_drift, wait_until_up
+from .service import Plan
 from .systemd import Systemd
-
-
-def write_atomically(path: str, text: str, mode: int = 0o600) -> None:
-    """Replace a file in one step: temporary name in its directory, fsync, rename."""
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    # The generator looks at the ending of names, so the temporary one must not end like a unit.
-    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def plan_unit(
-    text: str | None, wanted: str, observed: Observed | None, active: bool, desired: Desired, state: str
-) -> Plan:
-    """Compare the unit, its service and its container with what is wanted, and decide."""
-    up = state == "started"
-    if text is None:
-        return Plan(True, up, False, ["has no unit"])
-    if text != wanted:
-        return Plan(True, up, False, ["has a unit with other settings"])
-    if not up:
-        return Plan(False, False, active, ["is active, not stopped"] if active else [])
-    reasons: list[str] = []
-    if observed is None or not observed.running or not active:
-        reasons.append("is not running")
-    else:
-        if observed.digest != desired.digest or observed.image_id != desired.image_id:
-            reasons.append("runs a container made from other settings than its unit")
-        reasons.extend(address_drift(observed, desired.spec))
-    return Plan(False, bool(reasons), False, reasons)
+from .waiting import wait_until_up
 
 
 class QuadletBackend:
-    """Acts on one unit; in check mode only ``actions`` grow."""
+    """Changes one unit, each step through ``actions``."""
 
     def __init__(
-        self, client: PodmanClient, systemd: Systemd, directory: str, name: str, check_mode: bool = False
+        self, client: PodmanClient, systemd: Systemd, directory: str, name: str, actions: Actions
     ) -> None:
         self.client = client
         self.systemd = systemd
         self.path = os.path.join(directory, quadlet.file_name(name))
         self.name = name
         self.unit = quadlet.unit_name(name)
-        self.check_mode = check_mode
-        self.actions: list[str] = []
+        self.actions = actions
 
     def read(self) -> str | None:
         """Return the text of the unit as it is now."""
@@ -84,17 +46,10 @@ class QuadletBackend:
         """Return whether the service runs."""
         return self.systemd.is_active(self.unit)
 
-    def _do(self, action: str, order: t.Callable[[], t.Any]) -> None:
-        self.actions.append(action)
-        if not self.check_mode:
-            order()
-
-    def linger(self) -> bool:
-        """Make a user's services outlive the login; return whether that was a change."""
-        if self.systemd.lingers():
-            return False
-        self._do("enable linger", self.systemd.enable_linger)
-        return True
+    def linger(self) -> None:
+        """Make a user's services outlive the login."""
+        if not self.systemd.lingers():
+            self.actions.do("enable linger", self.systemd.enable_linger)
 
     def apply(
         self,
@@ -107,22 +62,26 @@ class QuadletBackend:
     ) -> None:
         """Make it so. The old unit comes back when the new one does not get up."""
         if steps.stop:
-            self._do(f"stop {self.unit}", lambda: self.systemd.run(["stop", self.unit]))
+            self.actions.do(f"stop {self.unit}", lambda: self.systemd.run(["stop", self.unit]))
             return
         try:
             if steps.replace:
-                self._do(f"write {self.path}", lambda: self._install(wanted))
+                self.actions.do(f"write {self.path}", lambda: self._install(wanted))
                 if was_active and not steps.start:
-                    self._do(f"stop {self.unit}", lambda: self.systemd.run(["stop", self.unit]))
+                    self.actions.do(f"stop {self.unit}", lambda: self.systemd.run(["stop", self.unit]))
             if steps.start:
-                self._do(f"restart {self.unit}", lambda: self._restart(wait_timeout, ready))
+                self.actions.do(f"restart {self.unit}", lambda: self._restart(wait_timeout, ready))
         except PodmanError as error:
             if steps.replace and before is not None:
                 self._restore(before, was_active, error)
             raise
 
+    def _write(self, text: str) -> None:
+        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+        write_file(self.path, text.encode(), 0o600)
+
     def _install(self, text: str) -> None:
-        write_atomically(self.path, text)
+        self._write(text)
         self.systemd.run(["daemon-reload"])
         done = self.systemd.run(["show", "--property=LoadState", "--value", self.unit], check=False)
         if done.stdout.strip() != "loaded":
@@ -145,7 +104,7 @@ class QuadletBackend:
             raise
 
     def _restore(self, before: str, was_active: bool, error: PodmanError) -> None:
-        write_atomically(self.path, before)
+        self._write(before)
         self.systemd.run(["daemon-reload"], check=False)
         self.systemd.run(["reset-failed", self.unit], check=False)
         verb = "restart" if was_active else "stop"
@@ -160,7 +119,7 @@ class QuadletBackend:
         """Stop the service and remove its unit; return whether there was one."""
         if text is None:
             return False
-        self._do(f"remove {self.path}", self._remove)
+        self.actions.do(f"remove {self.path}", self._remove)
         return True
 
     def _remove(self) -> None:

@@ -10,11 +10,13 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import service, units
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import service
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.actions import Actions
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     PodmanClient,
     PodmanError,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.containers import ContainerBackend
 
 INSPECTED: dict[str, Any] = {
     "Id": "c1",
@@ -108,22 +110,22 @@ class Podman:
         return 0, "", ""
 
 
-def backend(podman: Podman, check_mode: bool = False) -> service.ContainerBackend:
-    return service.ContainerBackend(PodmanClient(podman), "web", check_mode)
+def backend(podman: Podman, check_mode: bool = False) -> ContainerBackend:
+    return ContainerBackend(PodmanClient(podman), "web", Actions(check_mode))
 
 
-def replace(podman: Podman, check_mode: bool = False, settle: float = 0.0) -> service.ContainerBackend:
+def replace(podman: Podman, check_mode: bool = False, settle: float = 0.0) -> list[str]:
     acting = backend(podman, check_mode)
     observed = acting.read()
     steps = service.Plan(True, True, False, ["test"])
     acting.apply(steps, observed, DESIRED, settle, [])
-    return acting
+    return acting.actions.done
 
 
 def test_replacement_creates_the_new_before_it_stops_the_old() -> None:
     podman = Podman({"web": "running"})
     # A limit of 0 s would end the wait at once; 0.2 s lets the container count as up.
-    acting = replace(podman, settle=0.2)
+    actions = replace(podman, settle=0.2)
     assert podman.log == [
         "rename web-replaced",
         "create x",
@@ -132,7 +134,7 @@ def test_replacement_creates_the_new_before_it_stops_the_old() -> None:
         "rm web-replaced",
     ]
     assert podman.containers == {"web": "running"}
-    assert len(acting.actions) == 5
+    assert len(actions) == 5
 
 
 @pytest.mark.parametrize("failing", ["create x", "start web", "stop web-replaced"])
@@ -146,9 +148,9 @@ def test_failed_replacement_brings_the_old_one_back(failing: str) -> None:
 
 def test_check_mode_predicts_the_same_and_does_nothing() -> None:
     podman = Podman({"web": "running"})
-    acting = replace(podman, check_mode=True)
+    actions = replace(podman, check_mode=True)
     assert podman.log == []
-    assert acting.actions == replace(Podman({"web": "running"}), settle=0.2).actions
+    assert actions == replace(Podman({"web": "running"}), settle=0.2)
 
 
 def test_first_start_that_fails_is_left_stopped() -> None:
@@ -186,6 +188,6 @@ def test_interrupted_replacement_is_repaired(containers: dict[str, str], left: d
     ],
 )
 def test_plan_of_a_unit(text: str | None, active: bool, changes: dict[str, Any], needed: bool) -> None:
-    plan = units.plan_unit(text, "unit", seen(**changes), active, DESIRED, "started")
+    plan = service.plan_unit(text, "unit", seen(**changes), active, DESIRED, "started")
     assert plan.needed == needed
     assert plan.replace == (text != "unit")

@@ -2,12 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets, networks, the preflight's knowledge, the tiny image and what a rootless session needs."""
+"""Secrets, networks, the tiny image and what a rootless session needs."""
 
 from __future__ import annotations
 
 import io
-import ipaddress
 import os
 import tarfile
 from pathlib import Path
@@ -16,13 +15,15 @@ from typing import Any
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import (
     network,
-    preflight,
     quadlet,
     rootfs,
     secrets,
     systemd,
     units,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.actions import Actions
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.service import Plan
 
 
 def test_generated_secrets_are_long_safe_and_different() -> None:
@@ -103,77 +104,6 @@ def test_containers_on_a_network_are_told_apart() -> None:
     assert network.split_attached(listed) == (["ours"], ["theirs"])
 
 
-@pytest.mark.parametrize(
-    "hard, expected",
-    [
-        ((20000, 512), {"nofile": "20000:20000", "nproc": "512:512"}),
-        ((-1, -1), {"nofile": "65536:65536", "nproc": "4096:4096"}),
-        ((1048576, 96365), {"nofile": "65536:65536", "nproc": "4096:4096"}),
-    ],
-)
-def test_ulimits_lie_within_the_hard_limits(hard: tuple[int, int], expected: dict[str, str]) -> None:
-    assert preflight.explicit_ulimits(*hard) == expected
-
-
-def test_least_unusual_combination_is_tried_first() -> None:
-    limits = {"nofile": "1:1"}
-    assert preflight.combinations("crun", ["crun", "runc"], limits) == [
-        preflight.Combination(None, {}),
-        preflight.Combination(None, limits),
-        preflight.Combination("runc", {}),
-        preflight.Combination("runc", limits),
-    ]
-
-
-# Messages of podman 4.3.1 and 5.4.2, as seen on Debian 12 and 13 in November 2026.
-@pytest.mark.parametrize(
-    "message, remedy",
-    [
-        (
-            "Error: crun: setrlimit `RLIMIT_NOFILE`: Operation not permitted: OCI permission denied",
-            "limits.conf",
-        ),
-        ("error setting rlimit type 7: operation not permitted", "limits.conf"),
-        (
-            "Error: netavark: nftables error: unable to execute nft: No such file or directory (os error 2)",
-            "nftables",
-        ),
-        ('Error: could not find "netavark" in one of [/usr/local/libexec/podman]', "netavark"),
-        ('Error: slirp4netns failed: open("/dev/net/tun"): Permission denied', "/dev/net/tun"),
-        (
-            "Error: failed to mount runtime directory for rootless netns: no such file or directory",
-            "/run/user/1007",
-        ),
-        (
-            'Error: cannot find UID/GID for user ann: no subuid ranges found for user "ann" in /etc/subuid',
-            "--add-subuids",
-        ),
-        ("write /var/tmp/x: no space left on device", "prune"),
-    ],
-)
-def test_known_message_has_a_remedy(message: str, remedy: str) -> None:
-    problem = preflight.explain(message, "starting", "ann", 1007)
-    assert remedy in problem.remedy
-    assert problem.blocking
-
-
-def test_unknown_message_is_told_as_it_is() -> None:
-    problem = preflight.explain("WARN x\nError: the moon is full\n", "starting a container", "ann", 1007)
-    assert problem.what == "starting a container fails: Error: the moon is full"
-
-
-def test_subordinate_ids_are_added_up() -> None:
-    text = "# comment\nann:100000:65536\n1007:200000:10\nbob:300000:65536\nann:broken\n"
-    assert preflight.subordinate_ids(text, "ann", 1007) == 65546
-
-
-@pytest.mark.parametrize("number", [0, 1, 8191, 8192, 2**32])
-def test_probe_subnet(number: int) -> None:
-    subnet, address = preflight.probe_subnet(number)
-    assert ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
-    assert ipaddress.ip_network(subnet).subnet_of(ipaddress.ip_network("198.18.0.0/15"))
-
-
 def test_libraries_of_a_program() -> None:
     text = (
         "\tlinux-vdso.so.1 (0x00007f970f316000)\n"
@@ -236,9 +166,14 @@ def test_word_in_a_unit(word: str, quoted: str) -> None:
 
 
 def test_unit_is_written_in_one_step_and_readable_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "units" / "web.container"
-    units.write_atomically(str(path), "one")
-    units.write_atomically(str(path), "two")
-    assert path.read_text() == "two"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert os.listdir(path.parent) == ["web.container"]
+    def run_command(argv: list[str], **_options: Any) -> tuple[int, str, str]:
+        return 0, "loaded\n", ""
+
+    manager = systemd.Systemd(run_command, 0)
+    directory = tmp_path / "units"
+    backend = units.QuadletBackend(PodmanClient(run_command), manager, str(directory), "web", Actions())
+    for text in ("one", "two"):
+        backend.apply(Plan(True, False, False, []), None, text, False, 0, [])
+    assert backend.read() == "two"
+    assert (directory / "web.container").stat().st_mode & 0o777 == 0o600
+    assert os.listdir(directory) == ["web.container"]
