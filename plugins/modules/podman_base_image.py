@@ -17,6 +17,7 @@ description:
   - An image that this module made from either source stays as it is while that source is unchanged.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
+  - private_ai.chatbot.podman_making
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_chatbot
 attributes:
@@ -65,18 +66,6 @@ options:
   mirror:
     description: Archive to take the packages from. Without it, the host's own sources.
     type: str
-  ulimits:
-    description: Limits for the build on the registry's image, by name.
-    type: dict
-  ca_bundle:
-    description: PEM bundle of certificates that are trusted while pulling. Without it, the host's own bundle.
-    type: path
-  progress_file:
-    description: File to which a plain line is appended for each step. A missing directory is made.
-    type: path
-  log_file:
-    description: File for the whole output. A missing directory is made.
-    type: path
   timeout:
     description: Seconds that each step of making the image may take, at least 1.
     type: int
@@ -133,9 +122,11 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build im
     INPUTS_LABEL,
     NAME_LABEL,
     build_argv,
+    check_timeout,
     drop_former,
     host_ca_bundle,
     listed,
+    take_step,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     MANAGED_LABEL,
@@ -144,27 +135,19 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
     PodmanError,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
-    COMMON_ARGUMENTS,
-    fail,
-    make_client,
+    MAKING_ARGUMENTS,
+    finish,
 )
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import session_environ
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress, watch
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    **COMMON_ARGUMENTS,
-    "name": {"type": "str", "required": True},
+    **MAKING_ARGUMENTS,
     "tag": {"type": "str", "default": "latest"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "source": {"type": "str", "choices": ["auto", "registry", "bootstrap"], "default": "auto"},
     "image": {"type": "str", "default": "docker.io/library/debian:bookworm-slim"},
     "directory": {"type": "path"},
     "suite": {"type": "str"},
     "mirror": {"type": "str"},
-    "ulimits": {"type": "dict"},
-    "ca_bundle": {"type": "path"},
-    "progress_file": {"type": "path"},
-    "log_file": {"type": "path"},
     "timeout": {"type": "int", "default": 1800},
 }
 
@@ -237,23 +220,13 @@ class BaseImage:
         drop_former(self.client, self.full_name)
         return source, why
 
-    def _watched(self, argv: list[str], doing: str, environ: dict[str, str] | None = None) -> None:
-        log_file, timeout = self.params["log_file"], self.params["timeout"]
-        environ = {**session_environ(os.environ, os.geteuid()), **(environ or {})}
-        done = watch(argv, log_file, self.progress, environ, timeout=timeout)
-        if done.rc != 0:
-            late = f"did not end within {timeout} s (option timeout)"
-            reason = late if done.rc == 124 else f"failed with exit status {done.rc}"
-            where = f"; the whole output is in {log_file}" if log_file else ""
-            lines = "\n".join(done.tail)
-            raise PodmanError(f"{doing} {reason}: {' | '.join(done.tail[-5:])}{where}", argv, done.rc, lines)
-
     def _pull(self, inputs: str) -> None:
         image = self.params["image"]
         self.progress.say(f"pulling {image}")
         bundle = host_ca_bundle(self.params["ca_bundle"]) if self.params["ca_bundle"] else None
         environ = {"SSL_CERT_FILE": bundle} if bundle else {}
-        self._watched(self.client.argv(["pull", "--quiet", image]), f"pulling {image}", environ)
+        argv = self.client.argv(["pull", "--quiet", image])
+        take_step(argv, f"pulling {image}", self.params, self.progress, environ)
         arguments = {
             "name": self.full_name,
             "context": self.params["directory"],
@@ -263,7 +236,7 @@ class BaseImage:
         # No bundle is mounted: installing ca-certificates puts a new one there, which fails on a mount.
         # The packages are signed, and the images of the distributions fetch them without TLS.
         argv = self.client.argv(build_argv(arguments, inputs, None))
-        self._watched(argv, f"adding Python to {image}")
+        take_step(argv, f"adding Python to {image}", self.params, self.progress)
 
     def _bootstrap(self, inputs: str) -> None:
         self.progress.say("making it from the packages of this distribution")
@@ -277,7 +250,7 @@ class BaseImage:
                 argv += ["--suite", self.params["suite"]]
             if self.params["mirror"]:
                 argv += ["--mirror", self.params["mirror"]]
-            self._watched(argv, "making the base image from packages")
+            take_step(argv, "making the base image from packages", self.params, self.progress)
             self.progress.say("importing it")
             labels = {INPUTS_LABEL: inputs, NAME_LABEL: self.full_name, MANAGED_LABEL: MANAGED_VALUE}
             changes = [f"--change=LABEL {name}={value}" for name, value in labels.items()]
@@ -305,8 +278,7 @@ def remove(module: AnsibleModule, client: PodmanClient, result: dict[str, t.Any]
 def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     """Read, compare, act, report."""
     params = module.params
-    if params["timeout"] < 1:
-        raise ValueError(f"timeout is {params['timeout']}; at least 1 second is needed")
+    check_timeout(params)
     base = BaseImage(module, client)
     found = client.inspect("image", base.full_name)
     label = ((found or {}).get("Labels") or {}).get(INPUTS_LABEL, "")
@@ -351,16 +323,14 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["directory"])]
+    finish(
+        AnsibleModule(
+            argument_spec=ARGUMENTS,
+            supports_check_mode=True,
+            required_if=[("state", "present", ["directory"])],
+        ),
+        run,
     )
-    client = make_client(module)
-    try:
-        module.exit_json(**run(module, client))
-    except (ValueError, OSError) as error:
-        module.fail_json(msg=str(error))
-    except PodmanError as error:
-        fail(module, error)
 
 
 if __name__ == "__main__":

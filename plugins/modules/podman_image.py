@@ -22,6 +22,7 @@ description:
     progress.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
+  - private_ai.chatbot.podman_making
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_chatbot
 attributes:
@@ -38,11 +39,6 @@ options:
     description: Name of the image with its tag, such as V(localhost/private-ai/ilab:0.26.1).
     type: str
     required: true
-  state:
-    description: Whether the image exists.
-    type: str
-    choices: [present, absent]
-    default: present
   context:
     description: Directory on the host with the Containerfile and what it copies. Needed for O(state=present).
     type: path
@@ -61,23 +57,9 @@ options:
     description: Directories of the host that the build may use, as C(source:target:options).
     type: list
     elements: str
-  ulimits:
-    description: Limits by name, such as V(nofile) with the value V(1024:1024).
-    type: dict
-  ca_bundle:
-    description:
-      - PEM bundle of certificates that the build trusts, for hosts behind a proxy with its own CA. It is
-        mounted while building and does not get into the image. Without it, the host's own bundle.
-    type: path
   title:
     description: What is being built, in the words of the progress lines.
     type: str
-  progress_file:
-    description: File to which a plain line is appended for each step. A missing directory is made.
-    type: path
-  log_file:
-    description: File for the whole output of the build. A missing directory is made.
-    type: path
   timeout:
     description: Seconds that the build may take, at least 1.
     type: int
@@ -140,44 +122,35 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.private_ai.chatbot.plugins.module_utils.files import sha256_of
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import (
     INPUTS_LABEL,
     build_argv,
+    check_timeout,
     context_digest,
     drop_former,
-    file_sha256,
     former_images,
     host_ca_bundle,
+    take_step,
 )
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
-    PodmanClient,
-    PodmanError,
-)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
-    COMMON_ARGUMENTS,
-    fail,
-    make_client,
+    MAKING_ARGUMENTS,
+    finish,
 )
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import session_environ
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress, watch
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress
 
 #: Without a tag podman would look for :latest and the image would be named otherwise than it was asked for.
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    **COMMON_ARGUMENTS,
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    **MAKING_ARGUMENTS,
     "context": {"type": "path"},
     "containerfile": {"type": "path"},
     "base_image": {"type": "str"},
     "build_args": {"type": "dict"},
     "volumes": {"type": "list", "elements": "str"},
-    "ulimits": {"type": "dict"},
-    "ca_bundle": {"type": "path"},
     "title": {"type": "str"},
-    "progress_file": {"type": "path"},
-    "log_file": {"type": "path"},
     "timeout": {"type": "int", "default": 3600},
     "force": {"type": "bool", "default": False},
 }
@@ -216,7 +189,7 @@ def wanted_inputs(client: PodmanClient, params: dict[str, t.Any], check_mode: bo
         missing.append(f"there is no {params['containerfile'] or 'Containerfile'!r} in {context!r}")
     else:
         # It may lie outside the directory.
-        values["containerfile"] = file_sha256(containerfile)
+        values["containerfile"] = sha256_of(containerfile)
     if params["base_image"]:
         base = client.inspect("image", params["base_image"])
         if base is None:
@@ -242,21 +215,13 @@ def build(module: AnsibleModule, client: PodmanClient, inputs: str) -> float:
     argv = client.argv(build_argv(arguments, inputs, host_ca_bundle(params["ca_bundle"])))
     started = time.monotonic()
     progress.say("starting")
-    environ = session_environ(os.environ, os.geteuid())
-    done = watch(argv, params["log_file"], progress, environ, timeout=params["timeout"])
-    seconds = round(time.monotonic() - started, 1)
-    if progress.problem:
-        module.warn(progress.problem)
-    if done.rc != 0:
-        late = f"did not end within {params['timeout']} s (option timeout)"
-        reason = late if done.rc == 124 else f"failed with exit status {done.rc}"
-        where = f"; the whole output is in {params['log_file']}" if params["log_file"] else ""
-        progress.say(reason)
-        step = done.last_step or "its beginning"
-        message = f"building {params['name']} {reason} at {step}: {' | '.join(done.tail[-5:])}{where}"
-        raise PodmanError(message, argv, done.rc, "\n".join(done.tail))
-    progress.say("done")
-    return seconds
+    try:
+        take_step(argv, f"building {params['name']}", params, progress)
+        progress.say("done")
+    finally:
+        if progress.problem:
+            module.warn(progress.problem)
+    return round(time.monotonic() - started, 1)
 
 
 def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
@@ -266,8 +231,7 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
         raise ValueError(
             f"name is {name!r}; write a name with its tag in small letters, such as localhost/gateway:0.1.0"
         )
-    if params["timeout"] < 1:
-        raise ValueError(f"timeout is {params['timeout']}; at least 1 second is needed")
+    check_timeout(params)
     now = observe(client, name)
     before = {"inputs": now["inputs"]} if now else {}
     if params["state"] == "absent":
@@ -298,16 +262,12 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["context"])]
+    finish(
+        AnsibleModule(
+            argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["context"])]
+        ),
+        run,
     )
-    client = make_client(module)
-    try:
-        module.exit_json(**run(module, client))
-    except (ValueError, OSError) as error:
-        module.fail_json(msg=str(error))
-    except PodmanError as error:
-        fail(module, error)
 
 
 if __name__ == "__main__":

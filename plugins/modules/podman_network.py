@@ -141,12 +141,10 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
-    fail,
-    make_client,
+    finish,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.network import (
     COMPARED,
-    NetworkError,
     attached_args,
     create_args,
     different,
@@ -192,6 +190,8 @@ def clear(client: PodmanClient, name: str, force: bool, check_mode: bool) -> lis
 def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     """Read, compare, act, report."""
     params, name = module.params, module.params["name"]
+    if params["state"] == "present":
+        validate(params)
     now = observe(client.inspect("network", name))
     wanted = wanted_network(params) if params["state"] == "present" else None
     changed = (now is None) != (wanted is None) or (
@@ -219,18 +219,12 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
 
 def main() -> None:
     """Entry point of the module."""
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["subnet"])]
+    finish(
+        AnsibleModule(
+            argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["subnet"])]
+        ),
+        run,
     )
-    client = make_client(module)
-    try:
-        if module.params["state"] == "present":
-            validate(module.params)
-        module.exit_json(**run(module, client))
-    except NetworkError as error:
-        module.fail_json(msg=str(error))
-    except PodmanError as error:
-        fail(module, error)
 
 
 if __name__ == "__main__":

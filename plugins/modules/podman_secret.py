@@ -111,12 +111,10 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
     MANAGED_LABEL,
     MANAGED_VALUE,
     PodmanClient,
-    PodmanError,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
-    fail,
-    make_client,
+    finish,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.secrets import (
     DIGEST_LABEL,
@@ -216,12 +214,7 @@ def main() -> None:
             module.fail_json(msg="state=present needs data, or generate=true to have random data made once")
         if params["data"] == "":
             module.fail_json(msg="data is empty; podman stores no empty secret. Give at least one character")
-    client = make_client(module)
-    try:
-        result = present(module, client) if params["state"] == "present" else absent(module, client)
-    except PodmanError as error:
-        fail(module, error)
-    module.exit_json(**result)
+    finish(module, present if params["state"] == "present" else absent)
 
 
 if __name__ == "__main__":

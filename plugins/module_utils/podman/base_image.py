@@ -19,7 +19,7 @@ import urllib.error
 
 from ansible.module_utils.urls import open_url
 
-from .build import file_sha256
+from ..files import sha256_of
 
 #: Docker Hub's name in image references, and where it answers.
 _HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
@@ -122,4 +122,4 @@ def inputs_digest(kind: str, *values: str) -> str:
 
 def file_digest(path: str) -> str:
     """Return the SHA-256 of a file; empty when it does not exist."""
-    return file_sha256(path) if os.path.isfile(path) else ""
+    return sha256_of(path) if os.path.isfile(path) else ""

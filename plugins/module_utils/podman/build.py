@@ -16,10 +16,10 @@ import stat
 import time
 import typing as t
 
-from .client import MANAGED_LABEL, MANAGED_VALUE
-
-if t.TYPE_CHECKING:
-    from .client import PodmanClient
+from ..files import sha256_of
+from .client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
+from .systemd import session_environ
+from .watch import Progress, watch
 
 #: Label that holds the checksum of everything an image was made from.
 INPUTS_LABEL = "io.private-ai.chatbot.inputs"
@@ -36,15 +36,6 @@ CA_BUNDLES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
 )
-
-
-def file_sha256(path: str) -> str:
-    """Return the SHA-256 of a file in hexadecimal, read in pieces; OSError when it cannot be read."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _refuse(error: OSError) -> t.NoReturn:
@@ -74,7 +65,7 @@ def context_digest(context: str, values: t.Mapping[str, t.Any]) -> str:
             elif stat.S_ISDIR(found.st_mode):
                 add("directory", path, mode)
             elif stat.S_ISREG(found.st_mode):
-                add("file", path, f"{mode} {file_sha256(path)}")
+                add("file", path, f"{mode} {sha256_of(path)}")
             else:
                 raise ValueError(
                     f"{path} is neither a file, a directory nor a link; take it out of the build's directory"
@@ -142,3 +133,35 @@ def host_ca_bundle(wanted: str | None) -> str | None:
             )
         return wanted
     return next((path for path in CA_BUNDLES if os.path.isfile(path)), None)
+
+
+def check_timeout(params: t.Mapping[str, t.Any]) -> None:
+    """Raise ValueError unless a step gets some time."""
+    if params["timeout"] < 1:
+        raise ValueError(f"timeout is {params['timeout']}; at least 1 second is needed")
+
+
+def take_step(
+    argv: t.Sequence[str],
+    doing: str,
+    params: t.Mapping[str, t.Any],
+    progress: Progress,
+    environ: t.Mapping[str, str] | None = None,
+) -> None:
+    """Run one long command of making an image; PodmanError with where it failed and its last lines.
+
+    :param params: the module's options log_file and timeout.
+    :param environ: variables added to those of the session.
+    """
+    log_file, timeout = params["log_file"], params["timeout"]
+    environ = {**session_environ(os.environ, os.geteuid()), **(environ or {})}
+    done = watch(argv, log_file, progress, environ, timeout=timeout)
+    if done.rc == 0:
+        return
+    late = f"did not end within {timeout} s (option timeout)"
+    reason = late if done.rc == 124 else f"failed with exit status {done.rc}"
+    progress.say(reason)
+    step = f" at {done.last_step}" if done.last_step else ""
+    where = f"; the whole output is in {log_file}" if log_file else ""
+    message = f"{doing} {reason}{step}: {' | '.join(done.tail[-5:])}{where}"
+    raise PodmanError(message, argv, done.rc, "\n".join(done.tail))

@@ -25,6 +25,18 @@ COMMON_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "runtime": {"type": "str"},
 }
 
+#: What the modules that make an image have in common.
+#: Keep in step with the documentation fragment ``private_ai.chatbot.podman_making``.
+MAKING_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **COMMON_ARGUMENTS,
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "ulimits": {"type": "dict"},
+    "ca_bundle": {"type": "path"},
+    "progress_file": {"type": "path"},
+    "log_file": {"type": "path"},
+}
+
 
 def make_client(module: AnsibleModule) -> PodmanClient:
     """Return the client for the module's options; ends the module with a remedy when podman is missing."""
@@ -50,3 +62,17 @@ def fail(module: AnsibleModule, error: PodmanError, **partial: t.Any) -> t.NoRet
     """End the module with the evidence of ``error`` and what was already known."""
     module.fail_json(**{**partial, **error.as_result()})
     raise AssertionError("fail_json returned")  # pragma: no cover
+
+
+def finish(
+    module: AnsibleModule, run: t.Callable[[AnsibleModule, PodmanClient], dict[str, t.Any]]
+) -> t.NoReturn:
+    """End the module with what ``run`` returns, or with what went wrong."""
+    client = make_client(module)
+    try:
+        module.exit_json(**run(module, client))
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    except PodmanError as error:
+        fail(module, error)
+    raise AssertionError("exit_json returned")  # pragma: no cover
