@@ -17,6 +17,22 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  src:
+    description:
+      - Directory on the control node with what the image is made from; a relative path is looked for in the
+        role's C(files). Directories named C(__pycache__) do not count.
+      - The image is compared with the checksums of these files. They are copied to the host only when the
+        image has to be made, and removed again.
+      - A task with O(src) cannot run with C(async).
+    type: path
+  files:
+    description: Names in O(src) that are needed. Without it, all.
+    type: list
+    elements: str
+  exclude:
+    description: Paths below O(src) that are not needed.
+    type: list
+    elements: str
   ulimits:
     description: Limits for the build by name, such as V(nofile) with the value V(1024:1024).
     type: dict

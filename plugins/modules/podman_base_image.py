@@ -58,7 +58,8 @@ options:
   directory:
     description:
       - Directory on the host with C(bootstrap-base.sh), which makes the root file system, and a
-        C(Containerfile), which adds Python to the image of the registry. Needed for O(state=present).
+        C(Containerfile), which adds Python to the image of the registry.
+      - Either this or O(src) is needed for O(state=present).
     type: path
   suite:
     description: Codename of the distribution's release. Without it, the host's own.
@@ -78,7 +79,7 @@ EXAMPLES = r"""
 - name: Get the base image
   private_ai.chatbot.podman_base_image:
     name: localhost/private-ai/base
-    directory: /var/cache/private-ai/build/base
+    src: images/base
 """
 
 RETURN = r"""
@@ -138,6 +139,12 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common i
     MAKING_ARGUMENTS,
     finish,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.context import (
+    at_hand,
+    awaited,
+    file_sha256,
+    given,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -162,17 +169,22 @@ class BaseImage:
         self.full_name = f"{self.params['name']}:{self.params['tag']}"
         self.progress = Progress(self.params["progress_file"], "getting the base image")
         self.release = host_release()
+        self.entries = given(self.params)
+
+    def _sha256(self, name: str) -> str:
+        if self.entries is not None:
+            return file_sha256(self.entries, name)
+        return file_digest(os.path.join(self.params["directory"], name))
 
     def inputs(self) -> dict[str, str]:
         """Return the checksum of what the image would be made from, for each allowed source."""
-        params, directory = self.params, self.params["directory"]
-        script = file_digest(os.path.join(directory, "bootstrap-base.sh"))
+        params = self.params
         suite = params["suite"] or self.release.get("VERSION_CODENAME", "")
         sources = {
-            "registry": inputs_digest(
-                "registry", params["image"], file_digest(os.path.join(directory, "Containerfile"))
+            "registry": inputs_digest("registry", params["image"], self._sha256("Containerfile")),
+            "bootstrap": inputs_digest(
+                "bootstrap", self._sha256("bootstrap-base.sh"), suite, params["mirror"] or ""
             ),
-            "bootstrap": inputs_digest("bootstrap", script, suite, params["mirror"] or ""),
         }
         return {name: digest for name, digest in sources.items() if params["source"] in ("auto", name)}
 
@@ -205,22 +217,26 @@ class BaseImage:
 
     def make(self, source: str, inputs: dict[str, str]) -> tuple[str, str]:
         """Make the image, named when it is complete; return its source and why not the registry."""
+        with at_hand(self.params, self.entries, self.params["directory"], self.module.tmpdir) as directory:
+            return self._make(source, inputs, directory)
+
+    def _make(self, source: str, inputs: dict[str, str], directory: str) -> tuple[str, str]:
         why = ""
         if source == "registry":
             try:
-                self._pull(inputs[source])
+                self._pull(inputs[source], directory)
             except PodmanError as error:
                 if self.params["source"] != "auto" or not can_bootstrap(self.release):
                     raise
                 self.progress.say("the registry's image cannot be used")
                 source, why = "bootstrap", error.message
         if source == "bootstrap":
-            self._bootstrap(inputs[source])
+            self._bootstrap(inputs[source], directory)
         self.progress.say("done")
         drop_former(self.client, self.full_name)
         return source, why
 
-    def _pull(self, inputs: str) -> None:
+    def _pull(self, inputs: str, directory: str) -> None:
         image = self.params["image"]
         self.progress.say(f"pulling {image}")
         bundle = host_ca_bundle(self.params["ca_bundle"]) if self.params["ca_bundle"] else None
@@ -229,7 +245,7 @@ class BaseImage:
         take_step(argv, f"pulling {image}", self.params, self.progress, environ)
         arguments = {
             "name": self.full_name,
-            "context": self.params["directory"],
+            "context": directory,
             "ulimits": self.params["ulimits"],
             "build_args": {"BASE": image},
         }
@@ -238,11 +254,12 @@ class BaseImage:
         argv = self.client.argv(build_argv(arguments, inputs, None))
         take_step(argv, f"adding Python to {image}", self.params, self.progress)
 
-    def _bootstrap(self, inputs: str) -> None:
+    def _bootstrap(self, inputs: str, directory: str) -> None:
         self.progress.say("making it from the packages of this distribution")
-        script = os.path.join(self.params["directory"], "bootstrap-base.sh")
+        script = os.path.join(directory, "bootstrap-base.sh")
         if not os.path.isfile(script):
-            raise ValueError(f"there is no {script}; copy the files of the base image to directory first")
+            where = self.params["directory"] or self.params["src"]
+            raise ValueError(f"there is no bootstrap-base.sh in {where}; name a directory that holds it")
         with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as work:
             archive = os.path.join(work, "base.tar")
             argv = ["bash", script, "--output", archive]
@@ -293,6 +310,8 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     inputs = base.inputs()
     if found and label in inputs.values():
         return {**result, "changed": False, "diff": {"before": before, "after": before}}
+    if awaited(params) and not module.check_mode:
+        return {"changed": False, "context_wanted": True}
     try:
         source, why = base.choose()
     except PodmanError as error:
@@ -327,7 +346,8 @@ def main() -> None:
         AnsibleModule(
             argument_spec=ARGUMENTS,
             supports_check_mode=True,
-            required_if=[("state", "present", ["directory"])],
+            required_if=[("state", "present", ["directory", "src"], True)],
+            mutually_exclusive=[("directory", "src")],
         ),
         run,
     )

@@ -12,7 +12,7 @@ module: podman_image
 short_description: Keep one locally built image up to date
 version_added: 0.1.0
 description:
-  - Builds an image from a directory on the host.
+  - Builds an image from a directory on the host or on the control node.
   - A checksum of every file of the directory, the arguments and the base image is kept in the label
     C(io.private-ai.chatbot.inputs); the image is built again only when it differs.
   - The old image keeps its name until the new one is complete. Then it is removed; while a container is still
@@ -40,10 +40,12 @@ options:
     type: str
     required: true
   context:
-    description: Directory on the host with the Containerfile and what it copies. Needed for O(state=present).
+    description:
+      - Directory on the host with the Containerfile and what it copies.
+      - Either this or O(src) is needed for O(state=present).
     type: path
   containerfile:
-    description: Path of the Containerfile. Without it, C(Containerfile) (or C(Dockerfile)) in O(context).
+    description: Path of the Containerfile. Without it, C(Containerfile) (or C(Dockerfile)) in the directory.
     type: path
   base_image:
     description:
@@ -76,9 +78,14 @@ EXAMPLES = r"""
 - name: Build the gateway
   private_ai.chatbot.podman_image:
     name: localhost/private-ai/gateway:0.1.0
-    context: /var/cache/private-ai/build/gateway
+    src: images/gateway
     base_image: localhost/private-ai/base:bookworm
     log_file: /var/cache/private-ai/logs/gateway.log
+
+- name: Build from a directory of the host
+  private_ai.chatbot.podman_image:
+    name: localhost/private-ai/tool:1
+    context: /srv/tool
 
 - name: Remove it
   private_ai.chatbot.podman_image:
@@ -127,7 +134,6 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build im
     INPUTS_LABEL,
     build_argv,
     check_timeout,
-    context_digest,
     drop_former,
     former_images,
     host_ca_bundle,
@@ -137,6 +143,15 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     MAKING_ARGUMENTS,
     finish,
+)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.context import (
+    Entry,
+    at_hand,
+    awaited,
+    digest,
+    file_sha256,
+    given,
+    scan,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress
 
@@ -177,19 +192,32 @@ def containerfile_of(params: dict[str, t.Any]) -> str | None:
     return next((path for path in [*names, *paths] if os.path.isabs(path) and os.path.isfile(path)), None)
 
 
-def wanted_inputs(client: PodmanClient, params: dict[str, t.Any], check_mode: bool) -> tuple[str, list[str]]:
-    """Return the checksum of what the image would be made from, and warnings; ValueError with the remedy."""
-    context = params["context"]
+def containerfile_sha256(params: dict[str, t.Any], entries: list[Entry] | None) -> str:
+    """Return the checksum of the Containerfile; empty when there is none."""
+    if entries is None:
+        containerfile = containerfile_of(params)
+        return sha256_of(containerfile) if containerfile else ""
+    names = [params["containerfile"]] if params["containerfile"] else ["Containerfile", "Dockerfile"]
+    return next(filter(None, (file_sha256(entries, name) for name in names)), "")
+
+
+def wanted_inputs(
+    client: PodmanClient, params: dict[str, t.Any], entries: list[Entry] | None, check_mode: bool
+) -> tuple[str, list[str]]:
+    """Return the checksum of what the image would be made from, and warnings; ValueError with the remedy.
+
+    :param entries: what is on the control node; None when the directory is on this host.
+    """
     values: dict[str, t.Any] = {"build_args": params["build_args"] or {}}
+    context = params["context"] if entries is None else params["src"]
     missing = []
-    containerfile = containerfile_of(params)
-    if not os.path.isdir(context):
+    if entries is None and not os.path.isdir(context):
         missing.append(f"context {context!r} is not a directory")
-    elif containerfile is None:
-        missing.append(f"there is no {params['containerfile'] or 'Containerfile'!r} in {context!r}")
     else:
-        # It may lie outside the directory.
-        values["containerfile"] = sha256_of(containerfile)
+        # The Containerfile may lie outside the directory.
+        values["containerfile"] = containerfile_sha256(params, entries)
+        if not values["containerfile"]:
+            missing.append(f"there is no {params['containerfile'] or 'Containerfile'!r} in {context!r}")
     if params["base_image"]:
         base = client.inspect("image", params["base_image"])
         if base is None:
@@ -200,12 +228,12 @@ def wanted_inputs(client: PodmanClient, params: dict[str, t.Any], check_mode: bo
         if not check_mode:
             raise ValueError("; ".join(missing) + "; make it first")
         return "", [f"{what} yet; it has to be made before this image" for what in missing]
-    return context_digest(context, values), []
+    return digest(scan(context) if entries is None else entries, values), []
 
 
-def build(module: AnsibleModule, client: PodmanClient, inputs: str) -> float:
+def build(module: AnsibleModule, client: PodmanClient, context: str, inputs: str) -> float:
     """Build and return the seconds it took; PodmanError with the failing step and the last lines."""
-    params = module.params
+    params = dict(module.params, context=context)
     progress = Progress(params["progress_file"], f"building {params['title'] or params['name']}")
     arguments = dict(
         params, containerfile=containerfile_of(params), build_args=dict(params["build_args"] or {})
@@ -243,13 +271,17 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
         if former and not module.check_mode:
             drop_former(client, name)
         return {"changed": bool(diff["before"]), "image": now, "diff": diff}
-    inputs, warnings = wanted_inputs(client, params, module.check_mode)
+    entries = given(params)
+    inputs, warnings = wanted_inputs(client, params, entries, module.check_mode)
     for warning in warnings:
         module.warn(warning)
     changed = now is None or now["inputs"] != inputs or params["force"]
     seconds = 0.0
     if changed and not module.check_mode:
-        seconds = build(module, client, inputs)
+        if awaited(params):
+            return {"changed": False, "context_wanted": True}
+        with at_hand(params, entries, params["context"], module.tmpdir) as context:
+            seconds = build(module, client, context, inputs)
         now = observe(client, name)
         drop_former(client, name)
     return {
@@ -264,7 +296,10 @@ def main() -> None:
     """Entry point of the module."""
     finish(
         AnsibleModule(
-            argument_spec=ARGUMENTS, supports_check_mode=True, required_if=[("state", "present", ["context"])]
+            argument_spec=ARGUMENTS,
+            supports_check_mode=True,
+            required_if=[("state", "present", ["context", "src"], True)],
+            mutually_exclusive=[("context", "src")],
         ),
         run,
     )

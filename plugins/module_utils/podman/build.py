@@ -5,18 +5,14 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use it from other collections or standalone plugins/modules!
 
-"""Images: what they are made from, the arguments that make them, and those that newer ones replaced."""
+"""Images: the commands that make them, and those that newer ones replaced."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import stat
 import time
 import typing as t
 
-from ..files import sha256_of
 from .client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
 from .systemd import session_environ
 from .watch import Progress, watch
@@ -36,42 +32,6 @@ CA_BUNDLES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/pki/tls/certs/ca-bundle.crt",
 )
-
-
-def _refuse(error: OSError) -> t.NoReturn:
-    # os.walk passes over what it cannot read; an image made without it would be called unchanged for ever.
-    raise error
-
-
-def context_digest(context: str, values: t.Mapping[str, t.Any]) -> str:
-    """Return the SHA-256 over everything below ``context`` (path, mode, content, links) and over ``values``.
-
-    OSError when something cannot be read, ValueError when it is a pipe, socket or device.
-    """
-    digest = hashlib.sha256()
-
-    def add(kind: str, path: str, what: str) -> None:
-        entry = os.fsencode(os.path.relpath(path, context))
-        digest.update(b"\0".join([kind.encode(), entry, os.fsencode(what), b""]))
-
-    for folder, folders, files in os.walk(context, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in [*folders, *sorted(files)]:
-            path = os.path.join(folder, name)
-            found = os.lstat(path)
-            mode = f"{stat.S_IMODE(found.st_mode):04o}"
-            if stat.S_ISLNK(found.st_mode):
-                add("link", path, os.readlink(path))
-            elif stat.S_ISDIR(found.st_mode):
-                add("directory", path, mode)
-            elif stat.S_ISREG(found.st_mode):
-                add("file", path, f"{mode} {sha256_of(path)}")
-            else:
-                raise ValueError(
-                    f"{path} is neither a file, a directory nor a link; take it out of the build's directory"
-                )
-    digest.update(json.dumps(values, sort_keys=True).encode())
-    return digest.hexdigest()
 
 
 def build_argv(params: t.Mapping[str, t.Any], inputs: str, ca_bundle: str | None) -> list[str]:

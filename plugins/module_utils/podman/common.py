@@ -31,6 +31,12 @@ MAKING_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **COMMON_ARGUMENTS,
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "src": {"type": "path"},
+    "files": {"type": "list", "elements": "str"},
+    "exclude": {"type": "list", "elements": "str"},
+    # From the action plugin: what src holds, and where on this host an archive of it is.
+    "_manifest": {"type": "raw"},
+    "_archive": {"type": "path"},
     "ulimits": {"type": "dict"},
     "ca_bundle": {"type": "path"},
     "progress_file": {"type": "path"},

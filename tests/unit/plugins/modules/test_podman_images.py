@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import INPUTS_LABEL
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.context import pack, scan
 from ansible_collections.private_ai.chatbot.plugins.modules import podman_base_image, podman_image
 
 DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
@@ -39,7 +40,13 @@ def image(identity: str, inputs: str = "") -> dict[str, Any]:
 @pytest.fixture
 def params(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "Containerfile").write_text("FROM x\n")
-    return {"context": str(tmp_path), "containerfile": None, "base_image": None, "build_args": None}
+    return {
+        "context": str(tmp_path),
+        "src": None,
+        "containerfile": None,
+        "base_image": None,
+        "build_args": None,
+    }
 
 
 def test_containerfile(tmp_path: Path, params: dict[str, Any]) -> None:
@@ -62,9 +69,9 @@ def test_inputs_see_the_base_the_arguments_and_a_containerfile_elsewhere(
         (Images({"base:1": image("b")}), {**params, "base_image": "base:1"}),
         (Images(), {**params, "containerfile": str(other)}),
     ]
-    digests = [podman_image.wanted_inputs(images, wanted, False)[0] for images, wanted in variants]
+    digests = [podman_image.wanted_inputs(images, wanted, None, False)[0] for images, wanted in variants]
     other.write_text("FROM z\n")
-    digests.append(podman_image.wanted_inputs(*variants[-1], False)[0])
+    digests.append(podman_image.wanted_inputs(*variants[-1], None, False)[0])
     assert len(set(digests)) == len(digests)
 
 
@@ -80,8 +87,8 @@ def test_what_is_missing_fails_but_not_in_check_mode(
     params: dict[str, Any], change: dict[str, Any], what: str
 ) -> None:
     with pytest.raises(ValueError, match=what):
-        podman_image.wanted_inputs(Images(), {**params, **change}, False)
-    inputs, warnings = podman_image.wanted_inputs(Images(), {**params, **change}, True)
+        podman_image.wanted_inputs(Images(), {**params, **change}, None, False)
+    inputs, warnings = podman_image.wanted_inputs(Images(), {**params, **change}, None, True)
     assert inputs == "" and what in warnings[0]
 
 
@@ -94,15 +101,66 @@ def test_names_that_are_refused(name: str) -> None:
         podman_image.run(module, Images())
 
 
+def test_files_of_the_control_node_count_as_those_of_the_host(tmp_path: Path, params: dict[str, Any]) -> None:
+    (tmp_path / "Containerfile").chmod(0o644)
+    entries = scan(str(tmp_path), portable=True)
+    there = {**params, "context": None, "src": str(tmp_path)}
+    on_host = podman_image.wanted_inputs(Images(), params, None, False)
+    assert podman_image.wanted_inputs(Images(), there, entries, False) == on_host
+    named = {**there, "containerfile": "Other"}
+    with pytest.raises(ValueError, match="there is no 'Other' in"):
+        podman_image.wanted_inputs(Images(), named, entries, False)
+
+
+def image_module(tmp_path: Path, **params: Any) -> Any:
+    defaults = {name: option.get("default") for name, option in podman_image.ARGUMENTS.items()}
+    manifest = [list(entry) for entry in scan(str(tmp_path), portable=True)]
+    own = {"name": "localhost/x:1", "src": str(tmp_path), "_manifest": manifest}
+    return SimpleNamespace(params={**defaults, **own, **params}, check_mode=False, tmpdir=str(tmp_path))
+
+
+@pytest.mark.usefixtures("params")
+def test_files_of_the_control_node_are_asked_for_only_when_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = image_module(tmp_path)
+    assert podman_image.run(module, Images()) == {"changed": False, "context_wanted": True}
+    module.check_mode = True
+    predicted = podman_image.run(module, Images())
+    assert predicted["changed"] and predicted["image"] is None
+    inputs = predicted["diff"]["after"]["inputs"]
+    module.check_mode = False
+    assert not podman_image.run(module, Images({"localhost/x:1": image("a", inputs)}))["changed"]
+
+
+def test_build_from_what_was_handed_over(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, seen = tmp_path_factory.mktemp("files"), []
+    (files / "Containerfile").write_text("FROM x\n")
+    pack(str(files), scan(str(files), portable=True), str(tmp_path / "context.tar"))
+
+    def build(module: Any, client: Any, context: str, inputs: str) -> float:
+        seen.append((context, (Path(context) / "Containerfile").read_text()))
+        return 1.5
+
+    monkeypatch.setattr(podman_image, "build", build)
+    monkeypatch.setattr(podman_image, "drop_former", lambda client, name: None)
+    module = image_module(files, _archive=str(tmp_path / "context.tar"))
+    result = podman_image.run(module, Images())
+    assert result["changed"] and result["seconds"] == 1.5
+    assert seen[0][1] == "FROM x\n" and not Path(seen[0][0]).exists()
+
+
 class Module:
     """A stand-in for AnsibleModule."""
 
-    def __init__(self, directory: Path, **params: Any) -> None:
+    def __init__(self, folder: Path, **params: Any) -> None:
         self.check_mode = False
         self.warnings: list[str] = []
-        self.tmpdir = str(directory)
+        self.tmpdir = str(folder)
         self.params = {name: option.get("default") for name, option in podman_base_image.ARGUMENTS.items()}
-        self.params.update(name="localhost/base", directory=str(directory), **params)
+        self.params.update({"name": "localhost/base", "directory": str(folder), **params})
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
@@ -117,7 +175,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(podman_base_image, "drop_former", lambda client, name: None)
     for name in ("_pull", "_bootstrap"):
         monkeypatch.setattr(
-            podman_base_image.BaseImage, name, lambda self, inputs, way=name: ways.append(way)
+            podman_base_image.BaseImage, name, lambda self, inputs, directory, way=name: ways.append(way)
         )
     return ways
 
@@ -141,7 +199,7 @@ def test_from_packages_when_it_does_not(
 def test_from_packages_when_it_answers_but_cannot_be_used(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Any, inputs: str) -> None:
+    def broken(self: Any, inputs: str, directory: str) -> None:
         raise PodmanError("too many requests")
 
     monkeypatch.setattr(podman_base_image.BaseImage, "_pull", broken)
@@ -194,6 +252,26 @@ def test_unchanged_while_its_source_is(tmp_path: Path, made: list[str]) -> None:
     assert podman_base_image.run(Module(tmp_path, source="registry"), found)["changed"]
     (tmp_path / "bootstrap-base.sh").write_text("two")
     assert podman_base_image.run(Module(tmp_path), found)["changed"]
+
+
+def test_base_from_the_control_node(tmp_path: Path, made: list[str]) -> None:
+    (tmp_path / "bootstrap-base.sh").write_text("one")
+    (tmp_path / "Containerfile").write_text("FROM x")
+    entries = scan(str(tmp_path), portable=True)
+    on_host = podman_base_image.BaseImage(Module(tmp_path), Images()).inputs()
+    listed = {"directory": None, "src": str(tmp_path), "_manifest": [list(entry) for entry in entries]}
+    module = Module(tmp_path, **listed)
+    assert podman_base_image.BaseImage(module, Images()).inputs() == on_host
+    assert podman_base_image.run(module, Images()) == {"changed": False, "context_wanted": True}
+    module.check_mode = True
+    predicted = podman_base_image.run(module, Images())
+    assert predicted["changed"] and predicted["diff"]["after"] == {"inputs": on_host["registry"]}
+    module.check_mode = False
+    current = Images({"localhost/base:latest": image("a", on_host["registry"])})
+    assert not podman_base_image.run(module, current)["changed"]
+    pack(str(tmp_path), entries, str(tmp_path / "context.tar"))
+    module.params["_archive"] = str(tmp_path / "context.tar")
+    assert podman_base_image.run(module, Images())["changed"] and made == ["_pull"]
 
 
 def test_check_mode_makes_nothing(tmp_path: Path, made: list[str]) -> None:

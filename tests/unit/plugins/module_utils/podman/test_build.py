@@ -2,13 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an image is made from, the arguments of its build, and the images that newer ones replaced."""
+"""The arguments of a build, what is told when it fails, and the images that newer ones replaced."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import build
@@ -16,95 +15,6 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
     PodmanClient,
     PodmanError,
 )
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Path:
-    """A directory of every kind of entry; the modes do not depend on the umask."""
-    root = tmp_path / "context"
-    (root / "folder" / "empty").mkdir(parents=True)
-    (root / "Containerfile").write_text("FROM scratch\n")
-    (root / "folder" / "file").write_text("text")
-    (root / "link").symlink_to("folder/file")
-    (root / "folder-link").symlink_to("folder")
-    for path in root.rglob("*"):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() else 0o644)
-    return root
-
-
-CHANGES: dict[str, Callable[[Path], object]] = {
-    "content": lambda root: (root / "folder" / "file").write_text("texT"),
-    "name": lambda root: (root / "folder" / "file").rename(root / "folder" / "other"),
-    "another folder": lambda root: (root / "folder" / "file").rename(root / "folder" / "empty" / "file"),
-    "executable": lambda root: (root / "folder" / "file").chmod(0o755),
-    "readable": lambda root: (root / "folder" / "file").chmod(0o640),
-    "mode of a folder": lambda root: (root / "folder").chmod(0o700),
-    "empty folder": lambda root: (root / "folder" / "empty").rmdir(),
-    "one more": lambda root: (root / "more").touch(),
-    "target of a link": lambda root: ((root / "link").unlink(), (root / "link").symlink_to("folder/other")),
-    "target of a link to a folder": lambda root: (
-        (root / "folder-link").unlink(),
-        (root / "folder-link").symlink_to("folder/empty"),
-    ),
-    "link turned into a file": lambda root: ((root / "link").unlink(), (root / "link").write_text("text")),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_digest_sees(context: Path, change: Callable[[Path], object]) -> None:
-    before = build.context_digest(str(context), {})
-    change(context)
-    assert build.context_digest(str(context), {}) != before
-
-
-def test_digest_sees_values(context: Path) -> None:
-    one = build.context_digest(str(context), {"base": "a", "build_args": {"X": "1", "Y": "2"}})
-    assert one == build.context_digest(str(context), {"build_args": {"Y": "2", "X": "1"}, "base": "a"})
-    assert one != build.context_digest(str(context), {"base": "b", "build_args": {"X": "1", "Y": "2"}})
-
-
-def test_digest_does_not_see_times_places_and_caches(context: Path, tmp_path: Path) -> None:
-    before = build.context_digest(str(context), {})
-    os.utime(context / "folder" / "file", (1, 1))
-    (context / "__pycache__").mkdir()
-    (context / "__pycache__" / "x.pyc").touch()
-    assert build.context_digest(str(context.rename(tmp_path / "elsewhere")), {}) == before
-
-
-def test_names_and_contents_do_not_run_into_each_other(tmp_path: Path) -> None:
-    for name, files in {"one": {"ab": "", "c": ""}, "two": {"a": "", "bc": ""}}.items():
-        (tmp_path / name).mkdir()
-        for file, text in files.items():
-            (tmp_path / name / file).write_text(text)
-    assert build.context_digest(str(tmp_path / "one"), {}) != build.context_digest(str(tmp_path / "two"), {})
-
-
-def test_digest_of_a_name_that_is_no_text(context: Path) -> None:
-    (Path(os.fsdecode(os.fsencode(context) + b"/\xff"))).touch()
-    assert len(build.context_digest(str(context), {})) == 64
-
-
-def test_digest_refuses_what_cannot_be_copied(context: Path) -> None:
-    # Opened, it would be waited for without end.
-    os.mkfifo(context / "pipe")
-    with pytest.raises(ValueError, match="pipe is neither a file"):
-        build.context_digest(str(context), {})
-
-
-def test_digest_does_not_pass_over_what_it_cannot_read(
-    context: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scan = os.scandir
-
-    def refusing(path: Any) -> Any:
-        if str(path).endswith("folder"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)
-    with pytest.raises(PermissionError):
-        build.context_digest(str(context), {})
 
 
 def test_arguments() -> None:
