@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import ansible_test  # type: ignore[import-untyped]
+import ansible_test
 
 # What ansible-test looks at; the application, its page and the tests of the whole have their own linters.
 PARTS = (

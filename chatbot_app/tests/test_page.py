@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,11 +90,14 @@ class Numbers:
 
     def __init__(self, count: int) -> None:
         self.told: list[list[int]] = [[] for _ in range(count)]
-        self.line = WaitingLine(None, 1.0)  # type: ignore[arg-type]
+        self.line = WaitingLine(None, 1.0)  # type: ignore[arg-type]  # nobody is asked here
         for number in range(count):
-            waiter = Waiter(lambda place, _status, n=number: self.told[n].append(place))  # type: ignore[misc]
+            waiter = Waiter(partial(self._tell, number))
             waiter.joined = number
             self.line._waiters[waiter] = None
+
+    def _tell(self, number: int, place: int, _status: GatewayStatus) -> None:
+        self.told[number].append(place)
 
     def status(self, queued: int, active: int = 1, up: int = 1, at: float = 1000.0) -> list[list[int]]:
         self.line.tell(GatewayStatus(queued, active, up, 100), at)
@@ -216,7 +220,7 @@ async def test_reasoning_that_the_model_separates_itself(gateway: FakeGateway, a
 
 
 def test_the_state_in_words() -> None:
-    backend = Backend(None)  # type: ignore[arg-type]
+    backend = Backend(None)  # type: ignore[arg-type]  # no request is made
     backend.reason = None
     for numbers, state in [
         ((0, 0, 1), "online"),

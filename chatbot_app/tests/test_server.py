@@ -71,7 +71,8 @@ async def program(gateway: HasPort, **environ: str) -> AsyncIterator[Program]:
     reading = asyncio.create_task(started.read_log())
     try:
         await until(lambda: "ready" in started.messages() or process.returncode is not None)
-        assert process.returncode is None, await process.stderr.read()  # type: ignore[union-attr]
+        assert process.stderr is not None
+        assert process.returncode is None, await process.stderr.read()
         yield started
     finally:
         with contextlib.suppress(ProcessLookupError):

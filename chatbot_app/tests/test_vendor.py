@@ -256,7 +256,7 @@ class HookInterface:
 def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Any]:
     """The build hook for the project in a folder."""
     interface = ModuleType("hatchling.builders.hooks.plugin.interface")
-    interface.BuildHookInterface = HookInterface  # type: ignore[attr-defined]
+    interface.BuildHookInterface = HookInterface  # type: ignore[attr-defined]  # a module made here
     monkeypatch.setitem(sys.modules, interface.__name__, interface)
     for name in (
         "hatchling",

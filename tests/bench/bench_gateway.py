@@ -22,9 +22,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gateway"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from gateway_stack import INNER_KEY, KEY, Gateway, Replica
+from tests.gateway.gateway_stack import INNER_KEY, KEY, Gateway, Replica
 
 BODY = {"messages": [{"role": "user", "content": "What is this solution?"}], "stream": True, "max_tokens": 20}
 

@@ -13,15 +13,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from tests.browser.stack import RealStack
+from tests.browser.tabs import FLAGS, Tab, TabMaker, chromium
+from tests.standins.page_backend import Backend
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 VENDOR_TOOL = ROOT / "chatbot_app" / "tools" / "vendor.py"
-sys.path.insert(0, str(HERE))
-sys.path.insert(0, str(HERE.parent / "standins"))
-
-from page_backend import Backend  # noqa: E402
-from stack import RealStack  # noqa: E402
-from tabs import FLAGS, Tab, TabMaker, chromium  # noqa: E402
 
 # Collects what the Content-Security-Policy refused, before any script of the page runs.
 WATCH = """

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Literal
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "standins")]
+sys.path.insert(0, str(HERE.parents[1]))
 
-from page_backend import CONFIG, Backend  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
-from tabs import FLAGS, chromium  # noqa: E402
+
+from tests.browser.tabs import FLAGS, chromium  # noqa: E402
+from tests.standins.page_backend import CONFIG, Backend  # noqa: E402
 
 SCHEMES: tuple[tuple[Literal["light", "dark"], str], ...] = (
     ("light", "chat-page.png"),

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from page_backend import Backend
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, Request
+
+from tests.standins.page_backend import Backend
 
 FLAGS = [
     "--headless=new",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from page_backend import Backend
 from playwright.sync_api import expect
-from tabs import TabMaker
+
+from tests.browser.tabs import TabMaker
+from tests.standins.page_backend import Backend
 
 AXE = Path(__file__).resolve().parent / "vendor" / "axe.js"
 TEXT = (

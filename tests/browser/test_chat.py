@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from stack import RealStack
-from tabs import Tab, TabMaker
+
+from tests.browser.stack import RealStack
+from tests.browser.tabs import Tab, TabMaker
 
 # Notes the length of the answer at each change, so that a test can see it grow.
 GROWTH = """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from page_backend import Backend
-from tabs import TabMaker
+
+from tests.browser.tabs import TabMaker
+from tests.standins.page_backend import Backend
 
 EVIL = "https://evil.example"
 CORPUS = [

@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from page_backend import Backend
 from playwright.sync_api import expect
-from tabs import TabMaker, post
+
+from tests.browser.tabs import TabMaker, post
+from tests.standins.page_backend import Backend
 
 
 def says(text: str, kind: str = "content") -> list[dict[str, Any]]:

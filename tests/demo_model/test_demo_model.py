@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import stat
 import struct
@@ -25,11 +26,7 @@ def text() -> Iterator[Any]:
     """The modules of the training folder, which is no package."""
     sys.path.insert(0, str(TRAINING))
     try:
-        import corpus
-        import evaluate
-        import manifest
-
-        yield {"corpus": corpus, "evaluate": evaluate, "manifest": manifest}
+        yield {name: importlib.import_module(name) for name in ("corpus", "evaluate", "manifest")}
     finally:
         sys.path.remove(str(TRAINING))
 

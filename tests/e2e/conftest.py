@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-# pytest imports test files without putting their folder on the path.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from quickstart_host import DATA_DIR, GATEWAY, PAGE, podman
+from tests.e2e.quickstart_host import DATA_DIR, GATEWAY, PAGE, podman
 
 
 @pytest.fixture(scope="session")

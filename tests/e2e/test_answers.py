@@ -9,7 +9,8 @@ import signal
 import time
 
 import httpx
-from quickstart_host import PAGE, inspect, podman, replicas
+
+from tests.e2e.quickstart_host import PAGE, inspect, podman, replicas
 
 QUESTION = "What is this solution?"
 

@@ -14,7 +14,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from quickstart_host import inspect, podman, replicas, unique
+
+from tests.e2e.quickstart_host import inspect, podman, replicas, unique
 
 IMAGE = "localhost/private-ai/ilab:0.26.1"
 OUTSIDE, NEAR = "198.51.100.2", "198.51.100.1"

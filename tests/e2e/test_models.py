@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from quickstart_host import inspect, replicas
+
+from tests.e2e.quickstart_host import inspect, replicas
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "roles/private_model/files/demo_model/demo.gguf"

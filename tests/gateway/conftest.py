@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from gateway_stack import Gateway, Replica
+from tests.gateway.gateway_stack import Gateway, Replica
 
 
 @pytest.fixture

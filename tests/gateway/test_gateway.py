@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import httpx
 import pytest
-from gateway_stack import INNER_KEY, KEY, OTHER_KEY, Gateway, wait_until
+
+from tests.gateway.gateway_stack import INNER_KEY, KEY, OTHER_KEY, Gateway, wait_until
 
 Start = Callable[..., Gateway]
 CHAT = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 3}
@@ -72,7 +73,11 @@ def test_keys_rotate_without_a_gap(gateway: Start) -> None:
     for keys, first, second in (((KEY, OTHER_KEY), 200, 200), ((OTHER_KEY,), 401, 200)):
         served.allow(*keys)
         served.reload()
-        wait_until(lambda wanted=second: served.client.get("/v1/models", headers=other).status_code == wanted)
+
+        def told(wanted: int = second) -> bool:
+            return served.client.get("/v1/models", headers=other).status_code == wanted
+
+        wait_until(told)
         assert served.client.get("/v1/models").status_code == first
     assert KEY not in served.keys_file.read_text() + served.config.read_text()
 
@@ -83,7 +88,7 @@ def test_bodies_are_limited(gateway: Start) -> None:
     def ask(size: int) -> dict:
         return {"messages": [{"role": "user", "content": "x" * size}], "max_tokens": 3}
 
-    def chunks(size: int) -> object:
+    def chunks(size: int) -> Iterable[bytes]:
         text = json.dumps(ask(size)).encode()
         return (text[at : at + 1000] for at in range(0, len(text), 1000))
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_stack import KEY, ROOT, Gateway, free_ports, wait_until
+
+from tests.gateway.gateway_stack import KEY, ROOT, Gateway, free_ports, wait_until
 
 Start = Callable[..., Gateway]
 

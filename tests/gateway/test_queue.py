@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway_stack import KEY, Gateway, wait_until
+
+from tests.gateway.gateway_stack import KEY, Gateway, wait_until
 
 Start = Callable[..., Gateway]
 

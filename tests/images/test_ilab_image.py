@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,10 +120,12 @@ def test_unknown_pre_tokenizer_is_named(tmp_path: Path) -> None:
         ("hollow.gguf", lambda data: data.replace(b"blk.1.ffn_up", b"blk.1.ffn_xx"), "lacks the tensor"),
     ],
 )
-def test_bad_file_is_refused_with_its_reason(good: Path, name: str, damage: object, reason: str) -> None:
+def test_bad_file_is_refused_with_its_reason(
+    good: Path, name: str, damage: Callable[[bytes], bytes], reason: str
+) -> None:
     """Each kind of bad file ends with status 1 and a sentence naming the file and what is wrong."""
     bad = good.parent / name
-    bad.write_bytes(damage(good.read_bytes()))  # type: ignore[operator]
+    bad.write_bytes(damage(good.read_bytes()))
     bad.chmod(0o644)
     status, result = smoke(bad)
     assert status == 1

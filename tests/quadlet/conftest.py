@@ -18,12 +18,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "plugins" / "module_utils"))
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 IN_PACKAGE = "usr/libexec/podman/quadlet"

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from podman import quadlet
-from podman import spec as specs
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import quadlet
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import spec as specs
 
 MODEL = {
     "name": "private-ai-model-1",

@@ -45,7 +45,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     _head_timer: TimerHandle | None = None
     _stall_timer: TimerHandle | None = None
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         if self.allowed_sources and not (peer and is_among(parse_address(peer[0]), self.allowed_sources)):

@@ -91,7 +91,7 @@ def test_asked_and_scored(model: Any, tmp_path: Path) -> None:
 
 
 def test_a_valid_report_is_not_asked_again(model: Any, tmp_path: Path) -> None:
-    options = {"report": str(tmp_path / "report.json"), "subject": {"sha256": "a"}}
+    options: dict[str, Any] = {"report": str(tmp_path / "report.json"), "subject": {"sha256": "a"}}
     run(model, **options)
     written = (tmp_path / "report.json").stat().st_mtime_ns
     for check_mode in (True, False):

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.build import INPUTS_LABEL
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.context import pack, scan
 from ansible_collections.private_ai.chatbot.plugins.modules import podman_base_image, podman_image
 
@@ -20,17 +24,19 @@ DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
 ROCKY = {"ID": "rocky", "ID_LIKE": "rhel", "PRETTY_NAME": "Rocky Linux 9"}
 
 
-class Images:
-    """A stand-in for podman's images."""
+class Images(PodmanClient):
+    """A stand-in for podman's images, and for the registries that it is configured for."""
 
     def __init__(self, found: dict[str, dict[str, Any]] | None = None) -> None:
+        super().__init__(lambda argv, **_options: (1, "", f"not expected: {argv}"))
         self.found = found or {}
+        self.registries: dict[str, Any] = {}
 
     def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
         return self.found.get(name)
 
-    def run_json(self, args: list[str]) -> Any:
-        return {}
+    def run_json(self, args: Sequence[str], **_options: Any) -> Any:
+        return self.registries
 
 
 def image(identity: str, inputs: str = "") -> dict[str, Any]:
@@ -235,7 +241,7 @@ def test_one_that_was_loaded_stays_where_none_can_be_made(
 
 def test_blocked_by_configuration(tmp_path: Path, made: list[str]) -> None:
     images = Images()
-    images.run_json = lambda args: {"docker.io": {"Prefix": "docker.io", "Blocked": True}}  # type: ignore[method-assign]
+    images.registries = {"docker.io": {"Prefix": "docker.io", "Blocked": True}}
     with pytest.raises(PodmanError, match=r"registries\.conf blocks docker\.io"):
         podman_base_image.run(Module(tmp_path, source="registry"), images)
 

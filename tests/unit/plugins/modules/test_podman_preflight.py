@@ -22,7 +22,9 @@ class Module:
     """A stand-in for AnsibleModule."""
 
     def __init__(self, cache: Path | None = None, check_mode: bool = False, path: str | None = "/") -> None:
-        self.params = {"executable": "podman", "runtimes": [], "cache_file": str(cache) if cache else None}
+        self.params: dict[str, Any] = {"executable": "podman", "runtimes": [], "cache_file": None}
+        if cache:
+            self.params["cache_file"] = str(cache)
         self.check_mode = check_mode
         self.path = path
         self.warnings: list[str] = []

@@ -18,7 +18,7 @@ from ansible_collections.private_ai.chatbot.plugins.plugin_utils.making import M
 WANTED = {"changed": False, "context_wanted": True}
 
 
-class Action(MakingAction):  # type: ignore[misc]  # Ansible has no types
+class Action(MakingAction):
     """The plugin with a stand-in for the host: a directory, and a module that answers as told."""
 
     def __init__(self, host: Path, answers: list[dict[str, Any]], **args: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import preflight, survey
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.probe import Probe
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_subordinate_ids_are_added_up() -> None:
 def test_probe_subnet(number: int) -> None:
     subnet, address = preflight.probe_subnet(number)
     assert ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
-    assert ipaddress.ip_network(subnet).subnet_of(ipaddress.ip_network("198.18.0.0/15"))
+    assert ipaddress.IPv4Network(subnet).subnet_of(ipaddress.IPv4Network("198.18.0.0/15"))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_what_works_but_not_well() -> None:
     assert old and old.blocking and "podman is 3.4.4" in old.what and "4.3" in old.remedy
 
 
-class Tries:
+class Tries(Probe):
     """A stand-in for the experiments: which ways start a container, and which build an image."""
 
     def __init__(self, starting: set[str | None], building: set[str | None], chroot: bool = False) -> None:

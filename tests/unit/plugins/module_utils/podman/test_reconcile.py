@@ -16,14 +16,14 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
     PodmanClient,
     PodmanError,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.systemd import Systemd
 
 
-class Manager:
+class Manager(Systemd):
     """A stand-in for systemd."""
 
-    rootless = False
-
     def __init__(self, usable: bool, carries: bool = True) -> None:
+        super().__init__(lambda argv, **_options: (1, "", f"not expected: {argv}"), 0)
         self._usable = usable
         self._carries = carries
 

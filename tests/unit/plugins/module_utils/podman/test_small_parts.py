@@ -97,7 +97,7 @@ def test_network_refused(change: dict[str, Any], message: str) -> None:
 
 
 def test_containers_on_a_network_are_told_apart() -> None:
-    listed = [
+    listed: list[dict[str, Any]] = [
         {"Names": ["theirs"], "Labels": None},
         {"Names": ["ours"], "Labels": {"io.private-ai.chatbot": "managed"}},
     ]
