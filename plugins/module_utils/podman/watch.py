@@ -182,19 +182,37 @@ def in_session(session: int) -> list[int]:
     return found
 
 
-def _leave(number: int, _frame: object) -> t.NoReturn:
-    raise SystemExit(128 + number)
+class _Ending:
+    """Handler that leaves on a signal, but not before the command that is being started can be ended, too."""
+
+    def __init__(self) -> None:
+        self._armed = False
+        self._came = 0
+
+    def __call__(self, number: int, _frame: object) -> None:
+        self._came = number
+        self._leave()
+
+    def arm(self) -> None:
+        """Act on signals from now on, and on one that has come already."""
+        self._armed = True
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._armed and self._came:
+            raise SystemExit(128 + self._came)
 
 
 @contextlib.contextmanager
-def _ending_on_signals() -> t.Iterator[None]:
+def _ending_on_signals() -> t.Iterator[_Ending]:
     # A module that is ended in the middle takes the build with it, instead of leaving it to run unseen.
+    ending = _Ending()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield ending
         return
-    before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, ending) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        yield ending
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -215,8 +233,8 @@ def watch(
     :param timeout: seconds after which the command and all it started are ended; the exit status is 124 then.
     :param grace: seconds that they get for cleaning up.
     """
-    with _ending_on_signals():
-        return _watch(argv, log_file, progress, environ, timeout, grace)
+    with _ending_on_signals() as ending:
+        return _watch(argv, log_file, progress, environ, timeout, grace, ending)
 
 
 def _watch(
@@ -226,6 +244,7 @@ def _watch(
     environ: t.Mapping[str, str] | None,
     timeout: float,
     grace: float,
+    ending: _Ending,
 ) -> Finished:
     tail: collections.deque[str] = collections.deque(maxlen=30)
     step = ""
@@ -260,8 +279,9 @@ def _watch(
                 return
 
     tender = threading.Thread(target=tend, daemon=True)
-    tender.start()
     try:
+        ending.arm()
+        tender.start()
         for raw in t.cast("t.Iterable[str]", process.stdout):
             line = raw.rstrip()
             if log:
@@ -277,7 +297,8 @@ def _watch(
         process.wait()
     finally:
         done.set()
-        tender.join()
+        if tender.is_alive():
+            tender.join()
         if process.poll() is None:
             stop(process, grace)
             process.wait()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import watch
@@ -191,6 +192,22 @@ def test_end_of_the_module_ends_the_build(tmp_path: Path) -> None:
     finally:
         module.kill()
     assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_end_while_the_build_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = subprocess.Popen, []
+
+    def slow(*args: Any, **options: Any) -> Any:
+        process = start(*args, **options)
+        started.append(process.pid)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    with pytest.raises(SystemExit) as left:
+        watch.watch(["sleep", "300"], None, Progress(None, "x"))
+    assert left.value.code == 128 + signal.SIGTERM
+    assert gone(started[0])
 
 
 def test_signals_are_given_back() -> None:
