@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 grep -hE '^[a-z0-9-]+==' chatbot_app/requirements-test.lock | sed 's/ .*//' >requirements/.app.txt
 trap 'rm -f requirements/.app.txt' EXIT
-for name in uv run dev; do
+for name in uv run dev go; do
   set --
   [ "$name" = dev ] && set -- -c requirements/run.lock -c requirements/.app.txt
   uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \

@@ -1,0 +1,5 @@
+"""The cluster of these tests."""
+
+from tests.cluster.fixtures import api
+
+__all__ = ["api"]
