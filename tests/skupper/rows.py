@@ -144,7 +144,7 @@ def play(fixture: str, name: str, platform: str, folder: Path, tokens: dict[str,
 
 
 def _extras(step: dict[str, Any]) -> dict[str, Any]:
-    extras = {key: step[key] for key in ("stdin", "put", "env", "pause") if key in step}
+    extras: dict[str, Any] = {key: step[key] for key in ("stdin", "put", "env", "pause") if key in step}
     if "stdin_from" in step:
         extras["stdin_from"] = step["stdin_from"].replace("{data}", "/var/lib/skupper")
     return extras

@@ -128,14 +128,14 @@ class Cluster:
         plural = KINDS[kind].plural if kind in KINDS else f"{kind.lower()}s"
         return f"{group}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
-    def list(self, kind: str) -> list[Resource]:
+    def all_of(self, kind: str) -> list[Resource]:
         """All of a kind, each with its kind."""
         items = self._call("GET", self._path(kind))["items"]
         return [{"apiVersion": API, "kind": kind, **one} for one in items]
 
     def get(self, kind: str, name: str) -> Resource:
         """One by its name."""
-        return self._call("GET", self._path(kind, name))  # type: ignore[no-any-return]
+        return self._call("GET", self._path(kind, name))
 
     def find(self, kind: str, name: str) -> Resource | None:
         """One by its name, if it is there."""
@@ -148,11 +148,11 @@ class Cluster:
 
     def create(self, one: Resource) -> Resource:
         """A new one."""
-        return self._call("POST", self._path(one["kind"]), complete(one))  # type: ignore[no-any-return]
+        return self._call("POST", self._path(one["kind"]), complete(one))
 
     def update(self, one: Resource) -> Resource:
         """Replaces one, with what the program's types know of it."""
-        return self._call("PUT", self._path(one["kind"], name_of(one)), complete(one))  # type: ignore[no-any-return]
+        return self._call("PUT", self._path(one["kind"], name_of(one)), complete(one))
 
     def delete(self, kind: str, name: str) -> None:
         """Removes one."""
@@ -161,7 +161,7 @@ class Cluster:
     def checked(self, kind: str) -> list[Resource]:
         """The list that validation begins with: what is wrong there ends it."""
         try:
-            return self.list(kind)
+            return self.all_of(kind)
         except ApiError as error:
             raise Refused(str(error)) from error
 

@@ -149,7 +149,7 @@ def find(root: Command, argv: list[str]) -> tuple[Command, list[str]]:
         at = _next_word(command, rest)
         word = rest[at] if at is not None else None
         child = next((one for one in command.children if one.name == word), None)
-        if child is None:
+        if child is None or at is None:
             if word is not None and command is root:
                 raise UsageError(f'unknown command "{word}" for "{root.name}"')
             return command, rest

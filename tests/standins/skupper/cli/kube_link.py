@@ -139,7 +139,7 @@ def show(call: Call) -> None:
     if call.args and call.args[0]:
         tables.link(typed(cluster.get("Link", call.args[0])), output)
         return
-    found = cluster.list("Link")
+    found = cluster.all_of("Link")
     if not found:
         print("There are no link resources in the namespace")
         return

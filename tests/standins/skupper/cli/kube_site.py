@@ -99,7 +99,7 @@ def delete(call: Call) -> None:
     cluster.delete("Site", name)
     for kind in ALL if call["all"] else ():
         try:
-            found = cluster.list(kind)
+            found = cluster.all_of(kind)
         except ApiError:
             continue
         for one in found:
@@ -119,7 +119,7 @@ def status(call: Call) -> None:
     wrong: list[str] = []
     output = inputs.output(call, wrong)
     refuse(wrong)
-    found = cluster.list("Site")
+    found = cluster.all_of("Site")
     if not found:
         print(NONE)
         return

@@ -6,6 +6,7 @@ elsewhere: nothing may depend on them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from ..model.kinds import CLI_VERSION
@@ -126,8 +127,8 @@ def _services(kube: bool, kind: str) -> Command:
         else "Binds a connection endpoint in the local site to target workloads in remote sites."
     )
 
-    def local(function: object) -> Run:
-        return partial(function, kind)  # type: ignore[call-overload, no-any-return]
+    def local(function: Callable[..., None]) -> Run:
+        return partial(function, kind)
 
     return Command(
         noun,

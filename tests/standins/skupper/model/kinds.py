@@ -271,14 +271,14 @@ def spec_of(one: Resource) -> dict[str, Any]:
     """The spec of a resource, made when it is not there."""
     if not one.get("spec"):
         one["spec"] = {}
-    return one["spec"]  # type: ignore[no-any-return]
+    return one["spec"]
 
 
 def status_of(one: Resource) -> dict[str, Any]:
     """The status of a resource, made when it is not there."""
     if not one.get("status"):
         one["status"] = {}
-    return one["status"]  # type: ignore[no-any-return]
+    return one["status"]
 
 
 def find_role(access: Resource, name: str) -> dict[str, Any] | None:
