@@ -53,3 +53,14 @@ attributes:
     membership:
       - private_ai.chatbot.chatbot
 """
+
+    ACTIONGROUP_SKUPPER = r"""
+options: {}
+attributes:
+  action_group:
+    description:
+      - Use C(group/private_ai.chatbot.skupper) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - private_ai.chatbot.skupper
+"""

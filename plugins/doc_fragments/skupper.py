@@ -1,0 +1,135 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options of the modules for Skupper."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Keep in step with the arguments in module_utils/skupper/session.py."""
+
+    DOCUMENTATION = r"""
+options:
+  platform:
+    description:
+      - Where the site runs.
+      - V(kubernetes) also stands for OpenShift. V(podman), V(docker) and V(linux) are sites of one host,
+        whose objects are files below C(/var/lib/skupper) (root) or C($XDG_DATA_HOME/skupper) (others).
+    type: str
+    choices: [kubernetes, podman, docker, linux]
+    default: kubernetes
+  namespace:
+    description:
+      - Namespace of the site. On Kubernetes it must exist; elsewhere it is a directory that Skupper makes.
+    type: str
+    default: default
+  executable:
+    description:
+      - Name or path of the C(skupper) command on the host that the module runs on. It renders and checks what
+        is wanted; the modules compare, write and wait by themselves.
+    type: str
+    default: skupper
+  kubeconfig:
+    description:
+      - Path of a kubeconfig, or its content as a mapping.
+      - Without it, E(KUBECONFIG), then C(~/.kube/config), then the credentials of the pod.
+      - Environment variable E(K8S_AUTH_KUBECONFIG).
+    type: raw
+  context:
+    description:
+      - Context of the kubeconfig. Environment variable E(K8S_AUTH_CONTEXT).
+    type: str
+  host:
+    description:
+      - URL of the API server. With it, no kubeconfig is read. Environment variable E(K8S_AUTH_HOST).
+    type: str
+  api_key:
+    description:
+      - Bearer token for the API server. Environment variable E(K8S_AUTH_API_KEY).
+    type: str
+  username:
+    description:
+      - User for the API server. Environment variable E(K8S_AUTH_USERNAME).
+    type: str
+  password:
+    description:
+      - Password for the API server. Environment variable E(K8S_AUTH_PASSWORD).
+    type: str
+  client_cert:
+    description:
+      - Path of a client certificate. Environment variable E(K8S_AUTH_CERT_FILE).
+    type: path
+  client_key:
+    description:
+      - Path of its key. Environment variable E(K8S_AUTH_KEY_FILE).
+    type: path
+  ca_cert:
+    description:
+      - Path of the CA that the API server's certificate is checked with. Environment variable
+        E(K8S_AUTH_SSL_CA_CERT).
+    type: path
+  validate_certs:
+    description:
+      - Whether the API server's certificate is checked. Environment variable E(K8S_AUTH_VERIFY_SSL).
+    type: bool
+  proxy:
+    description:
+      - URL of an HTTP proxy towards the API server. Environment variable E(K8S_AUTH_PROXY).
+    type: str
+  no_proxy:
+    description:
+      - Hosts that are reached without it, with commas between. Environment variable E(K8S_AUTH_NO_PROXY).
+    type: str
+  impersonate_user:
+    description:
+      - User to act as. Environment variable E(K8S_AUTH_IMPERSONATE_USER).
+    type: str
+requirements:
+  - Skupper's command line tool 2.1 or newer
+  - kubernetes 24.2 or newer (Python library), for O(platform=kubernetes)
+  - PyYAML (Python library), for the other platforms
+notes:
+  - All modules of this kind are in the action group C(private_ai.chatbot.skupper), so that C(module_defaults)
+    sets the connection once.
+"""
+
+    # Modules that keep one object.
+    OBJECT = r"""
+options:
+  state:
+    description: Whether it exists.
+    type: str
+    choices: [present, absent]
+    default: present
+  labels:
+    description:
+      - Labels. Others that the object has stay. A label that this module set and that is no longer given is
+        removed.
+    type: dict
+  annotations:
+    description: Annotations, in the same way.
+    type: dict
+notes:
+  - Every option of the specification is managed, also when it is left at its default; O(labels),
+    O(annotations) and settings are managed by key, and what others added stays.
+  - On Kubernetes the object is written by server-side apply as field manager C(private_ai.chatbot).
+  - On the other platforms the file in C(input/resources) is written, and C(reload_needed) tells whether the
+    site must be started or reloaded; M(private_ai.chatbot.skupper_system) does it.
+"""
+
+    WAIT = r"""
+options:
+  wait:
+    description:
+      - Whether to wait until the controller has done its part. Only O(platform=kubernetes) has one.
+      - An error that lasts 3 seconds ends the wait, and so does a controller that writes nothing for 20
+        seconds.
+    type: bool
+    default: true
+  wait_timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 180
+"""

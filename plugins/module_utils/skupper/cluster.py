@@ -1,0 +1,92 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use it from other collections or standalone plugins/modules!
+
+"""Sites on Kubernetes: objects of one namespace, compared and written by server-side apply."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .api import Api, has_pods, workload_selector
+from .kinds import Kind
+from .ownership import Object, clean, foreign_fields, is_settled, kind_of, leaves, owned
+from .plan import Plan
+
+#: Its field manager is another than ours, so that what we apply stays as it is.
+TOUCH_MANAGER = "private_ai.chatbot.touch"
+TOUCHED = "private-ai.chatbot/touched"
+
+
+class ClusterStore:
+    """The objects of one namespace of a cluster."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api = api
+        self.namespace = namespace
+
+    def get(self, kind: Kind, name: str) -> Object | None:
+        """Return one object, None when it does not exist."""
+        return self.api.get(kind, self.namespace, name)
+
+    def all(self, kind: Kind) -> list[Object]:
+        """Return the objects of a kind."""
+        return self.api.all(kind, self.namespace)
+
+    def plan(self, desired: Object, live: Object | None, dry_run: bool = True) -> Plan:
+        """Return what applying ``desired`` would change, as the API server itself says.
+
+        :param dry_run: False when the server must not be asked, because it lacks what is needed.
+        """
+        if live is not None and is_settled(desired, live):
+            return Plan(desired, live, live, False)
+        if not dry_run:
+            return Plan(desired, live, desired, True)
+        kind = kind_of(desired)
+        if live is not None and foreign_fields(desired, live):
+            after = self.api.merge(kind, self._with_nulls(desired, live), dry_run=True)
+        else:
+            after = self.api.apply(kind, desired, dry_run=True)
+        plan = Plan(desired, live, after, live is None or clean(live) != clean(after))
+        if live is not None and not plan.changed and owned(live) != leaves(desired):
+            # The same content, written by others until now: without being its owner we could never remove it.
+            plan.changed = True
+            plan.notes["managed by this collection"] = (_paths(owned(live)), _paths(leaves(desired)))
+        return plan
+
+    @staticmethod
+    def _with_nulls(desired: Object, live: Object) -> Object:
+        # What others wrote and we want gone cannot be removed by apply, only by null.
+        nulls = dict.fromkeys(foreign_fields(desired, live))
+        return {**desired, "spec": {**(desired.get("spec") or {}), **nulls}}
+
+    def apply(self, plan: Plan) -> Object:
+        """Write what was planned."""
+        kind = kind_of(plan.desired)
+        if plan.before is not None and foreign_fields(plan.desired, plan.before):
+            self.api.merge(kind, self._with_nulls(plan.desired, plan.before), dry_run=False)
+        return self.api.apply(kind, plan.desired, dry_run=False)
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """Delete one object."""
+        self.api.delete(kind, self.namespace, name)
+
+    def touch(self, kind: Kind, name: str, value: str) -> None:
+        """Change an annotation of ours, so that the controller looks again and not only at its next round."""
+        metadata = {"name": name, "namespace": self.namespace, "annotations": {TOUCHED: value}}
+        self.api.merge(kind, {"metadata": metadata}, dry_run=False, manager=TOUCH_MANAGER)
+
+    def workload_selector(self, workload: str) -> Object:
+        """Return the selector of ``<kind>/<name>``."""
+        return workload_selector(self.api, self.namespace, workload)
+
+    def has_pods(self, selector: str) -> bool | None:
+        """Return whether a pod matches; None when we may not look."""
+        return has_pods(self.api, self.namespace, selector)
+
+
+def _paths(found: t.Iterable[tuple[str, ...]]) -> list[str]:
+    return sorted(".".join(path) for path in found)
