@@ -12,14 +12,6 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
-  platform:
-    description:
-      - Where the site runs.
-      - V(kubernetes) also stands for OpenShift. V(podman), V(docker) and V(linux) are sites of one host,
-        whose objects are files below C(/var/lib/skupper) (root) or C($XDG_DATA_HOME/skupper) (others).
-    type: str
-    choices: [kubernetes, podman, docker, linux]
-    default: kubernetes
   namespace:
     description:
       - Namespace of the site. On Kubernetes it must exist; elsewhere it is a directory that Skupper makes.
@@ -93,6 +85,19 @@ requirements:
 notes:
   - All modules of this kind are in the action group C(private_ai.chatbot.skupper), so that C(module_defaults)
     sets the connection once.
+"""
+
+    # Modules that are for every platform; the others say for which they are.
+    PLATFORM = r"""
+options:
+  platform:
+    description:
+      - Where the site runs.
+      - V(kubernetes) also stands for OpenShift. V(podman), V(docker) and V(linux) are sites of one host,
+        whose objects are files below C(/var/lib/skupper) (root) or C($XDG_DATA_HOME/skupper) (others).
+    type: str
+    choices: [kubernetes, podman, docker, linux]
+    default: kubernetes
 """
 
     # Modules that keep one object.

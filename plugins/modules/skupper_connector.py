@@ -19,6 +19,7 @@ description:
   - A connector whose pods do not run yet is not waited for.
 extends_documentation_fragment:
   - private_ai.chatbot.skupper
+  - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.skupper.wait
   - private_ai.chatbot.attributes

@@ -18,6 +18,7 @@ description:
     answers, only a request can tell.
 extends_documentation_fragment:
   - private_ai.chatbot.skupper
+  - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.skupper.wait
   - private_ai.chatbot.attributes

@@ -32,7 +32,10 @@ attributes:
 options:
   platform:
     description:
-      - Where the site runs. On Kubernetes, O(private_ai.chatbot.skupper_site#module:link_access) does this.
+      - Where the site runs. On Kubernetes O(private_ai.chatbot.skupper_site#module:link_access) does this.
+    type: str
+    choices: [podman, docker, linux]
+    required: true
   name:
     description:
       - Name of the access. With the name of the site it takes the place of the site's own, so that is the
@@ -128,20 +131,19 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors 
     MissingPrerequisite,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
-    FILE_PLATFORMS,
     ROUTER_ACCESS,
     SITE,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.render import bare, complete
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.session import (
-    COMMON_ARGUMENTS,
+    HOST_ARGUMENTS,
     OBJECT_ARGUMENTS,
     Session,
     run_module,
 )
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    **COMMON_ARGUMENTS,
+    **HOST_ARGUMENTS,
     **OBJECT_ARGUMENTS,
     "name": {"type": "str"},
     "bind_host": {"type": "str", "default": ""},
@@ -197,7 +199,6 @@ def own_name(session: Session) -> str:
 def run(session: Session) -> dict[str, t.Any]:
     """Read, compare, act, report."""
     params = session.params
-    validate.only_on("this module", True, session.platform, FILE_PLATFORMS)
     name = params["name"] or own_name(session)
     validate.name("name", name, session.platform)
     live = session.find(ROUTER_ACCESS, name)

@@ -19,6 +19,7 @@ description:
     controller look at these at once, instead of up to 30 seconds later.
 extends_documentation_fragment:
   - private_ai.chatbot.skupper
+  - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.skupper.wait
   - private_ai.chatbot.attributes

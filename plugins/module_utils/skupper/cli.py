@@ -145,6 +145,7 @@ class SkupperCli:
         self.executable = executable
         self.platform = platform
         self.namespace = namespace
+        self._version: list[tuple[int, int, int] | None] = []
 
     def run(self, args: t.Sequence[str], *, check: bool = True, data: str | None = None) -> Completed:
         """Run ``skupper <args>`` for the namespace; SkupperError with the remedy when it fails."""
@@ -179,10 +180,12 @@ class SkupperCli:
 
     def version(self) -> tuple[int, int, int] | None:
         """Return the version after checking it, None for a build that does not know it."""
-        done = self._call([self.executable, "version"], check=True)
-        found = parse_version(done.stdout or done.stderr)
-        check_version(found)
-        return found
+        if not self._version:
+            done = self._call([self.executable, "version"], check=True)
+            found = parse_version(done.stdout or done.stderr)
+            check_version(found)
+            self._version.append(found)
+        return self._version[0]
 
     def generate(self, args: t.Sequence[str]) -> dict[str, t.Any]:
         """Return the object that ``skupper <noun> generate ...`` renders; nothing is applied."""

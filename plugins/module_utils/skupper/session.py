@@ -19,7 +19,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_requ
 from . import validate
 from .cli import SkupperCli, find_cli
 from .errors import MissingPrerequisite, SkupperError
-from .kinds import KUBERNETES, PLATFORMS, Kind
+from .kinds import FILE_PLATFORMS, KUBERNETES, PLATFORMS, Kind
 from .namespaces import FileStore, data_home, have_yaml
 from .plan import Plan
 from .render import arguments, complete, predicted
@@ -57,6 +57,11 @@ COMMON_ARGUMENTS: Arguments = {
     "executable": {"type": "str", "default": "skupper"},
     **CONNECTION_ARGUMENTS,
 }
+#: For modules that have nothing to do on Kubernetes.
+HOST_ARGUMENTS: Arguments = {
+    **COMMON_ARGUMENTS,
+    "platform": {"type": "str", "choices": list(FILE_PLATFORMS), "required": True},
+}
 OBJECT_ARGUMENTS: Arguments = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "labels": {"type": "dict"},
@@ -65,7 +70,7 @@ OBJECT_ARGUMENTS: Arguments = {
 #: What listeners and connectors have in common.
 SERVICE_ARGUMENTS: Arguments = {
     "name": {"type": "str", "required": True},
-    "routing_key": {"type": "str"},
+    "routing_key": {"type": "str", "no_log": False},
     "port": {"type": "int"},
     "tls_credentials": {"type": "str", "default": ""},
     "expose_pods_by_name": {"type": "bool", "default": False},
