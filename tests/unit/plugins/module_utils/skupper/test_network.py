@@ -98,7 +98,10 @@ def test_a_listener_without_a_site_is_not_believed() -> None:
 
 
 def test_state_of_what_runs_goes_to_what_is_wanted() -> None:
-    wanted = [{"metadata": {"name": "a"}, "spec": {"port": 2}}, {"metadata": {"name": "new"}}]
+    wanted: list[dict[str, Any]] = [
+        {"metadata": {"name": "a"}, "spec": {"port": 2}},
+        {"metadata": {"name": "new"}},
+    ]
     running = [{"metadata": {"name": "a", "uid": "u"}, "spec": {"port": 1}, "status": {"status": "Ready"}}]
     found = with_status(wanted, running)
     assert found[0] == {
