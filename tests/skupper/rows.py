@@ -39,6 +39,7 @@ _WORDS = (
     (r"https://[0-9.]+:[0-9]+/", "https://<address>/"),
     (r"dial tcp [0-9.]+:[0-9]+:", "dial tcp <address>:"),
     (r"(?m)^(  (?:ca\.crt|tls\.crt|tls\.key|connect\.json): ).+$", r"\1<base64>"),
+    (r'("(?:ca\.crt|tls\.crt|tls\.key)": )".*?"', r'\1"<base64>"'),
 )
 
 
@@ -109,7 +110,7 @@ def play(fixture: str, name: str, platform: str, folder: Path, tokens: dict[str,
     user = scenario.get("user", 0)
     home = f"{folder}/home"
     steps = [
-        {"argv": argv(one, platform, one.get("namespace", scenario["namespace"])), **_extras(one)}
+        {"argv": argv(one, platform, one.get("namespace", scenario["namespace"])), **extras(one)}
         for one in scenario["steps"]
     ]
     play_this = {
@@ -143,7 +144,8 @@ def play(fixture: str, name: str, platform: str, folder: Path, tokens: dict[str,
     return [_normal_step(one, {**places, "/var/lib/skupper": "{data}"}) for one in seen]
 
 
-def _extras(step: dict[str, Any]) -> dict[str, Any]:
+def extras(step: dict[str, Any]) -> dict[str, Any]:
+    """What a step has besides its words."""
     extras: dict[str, Any] = {key: step[key] for key in ("stdin", "put", "env", "pause") if key in step}
     if "stdin_from" in step:
         extras["stdin_from"] = step["stdin_from"].replace("{data}", "/var/lib/skupper")

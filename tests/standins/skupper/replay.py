@@ -1,6 +1,7 @@
 """Runs the steps of a fixture one after the other, and notes of each what it said and which files it changed.
 
     python -m skupper.replay SCENARIO.json SEEN.json
+    python -m skupper.replay -    (steps by standard input)
 
 Made to run inside of a sandbox, with the real program or, when there is none, with the stand-in in a fork,
 which is quicker than a new Python for each step. SCENARIO: `program`, `path`, `cwd`, `home`, `env`,
@@ -97,8 +98,21 @@ def step(scenario: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
     return {"exit": status, **said, "files": changed}
 
 
+def serve() -> None:
+    """Steps as they come, a line of JSON each, [scenario, step]; what was seen goes back as a line."""
+    import kubernetes.client
+    import kubernetes.config  # noqa: F401 - loaded once, here, not in every fork
+
+    for line in sys.stdin:
+        scenario, one = json.loads(line)
+        print(json.dumps(step(scenario, one)), flush=True)
+
+
 def main() -> None:
     """Entry point."""
+    if sys.argv[1:] == ["-"]:
+        serve()
+        return
     scenario = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for folder in scenario["watch"]:
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -70,13 +70,14 @@ class Cluster:
         if path and not Path(path).exists():
             raise Failed(f"stat {path}: no such file or directory")
         configuration = kubernetes.client.Configuration()
+        file = path or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube/config")
         try:
-            contexts, current = kubernetes.config.list_kube_config_contexts(config_file=path or None)
+            contexts, current = kubernetes.config.list_kube_config_contexts(config_file=file)
             names = [one["name"] for one in contexts]
             if call["context"] and call["context"] not in names:
                 raise Failed(f'context "{call["context"]}" does not exist')
             kubernetes.config.load_kube_config(
-                config_file=path or None, context=call["context"] or None, client_configuration=configuration
+                config_file=file, context=call["context"] or None, client_configuration=configuration
             )
             chosen = next((one for one in contexts if one["name"] == call["context"]), current)
             own = chosen["context"].get("namespace") or "default"
