@@ -241,6 +241,7 @@ STEPS = {
     "units": Step("ansible-test units", lambda: ansible_test("units")),
     "skupper": Step("Skupper: its stand-ins", lambda: pytest("skupper", "tests/skupper")),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
+    "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
     "integration": Step("The modules on this host's Podman", integration),
     "molecule": Step("The quickstart, for real", molecule),
     "images": Step("The model server's image under its restrictions", images),

@@ -453,13 +453,15 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
 
     # In check mode nothing is written, not even a lock; another run may then change what is seen.
     if module.check_mode or not os.path.isdir(places.parent):
-        return work()
-    with Lock(places.lock, params["lock_timeout"], progress.say):
-        recover(places)
+        astray = places.current() != places.dest
         result = work()
+    else:
+        with Lock(places.lock, params["lock_timeout"], progress.say):
+            astray = recover(places)
+            result = work()
     if progress.problem:
         module.warn(progress.problem)
-    return result
+    return {**result, "changed": result["changed"] or astray}
 
 
 def main() -> None:

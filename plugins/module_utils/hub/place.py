@@ -25,6 +25,9 @@ _RENAME_EXCHANGE = 2
 #: What says that exchanging is not known to this kernel, file system or C library.
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
+#: What says that a file system has no links, or no more of them.
+_NO_LINKS = (errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
 
 class Places:
     """The names beside a destination that this collection uses."""
@@ -144,22 +147,21 @@ def exchange(one: str, other: str) -> bool:
     raise OSError(number, os.strerror(number), one, None, other)
 
 
-def _sync(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def recover(places: Places) -> None:
-    """Bring a destination back that a run left between two names."""
-    if os.path.isdir(places.old):
-        if os.path.lexists(places.dest):
-            shutil.rmtree(places.old)
-        else:
-            os.rename(places.old, places.dest)
-            _sync(places.parent)
+def recover(places: Places) -> bool:
+    """Bring a destination back that a run left between two names; return whether there was one."""
+    if places.current() == places.dest:
+        return False
+    os.rename(places.old, places.dest)
+    _sync(places.parent)
+    return True
 
 
 def assemble(places: Places, wanted: Snapshot, sources: t.Mapping[str, str]) -> None:
@@ -183,7 +185,9 @@ def assemble(places: Places, wanted: Snapshot, sources: t.Mapping[str, str]) -> 
             folder = os.path.dirname(folder)
         source = sources[file.identity]
         # A second name of the same content gets its own: changing one must not change the other.
-        _link(source, path) if source not in used else shutil.copyfile(source, path)
+        if source in used or not _linked(source, path):
+            shutil.copyfile(source, path)
+            _sync(path)
         used.add(source)
         os.chmod(path, FILE_MODE)
         times[file.name] = os.stat(path).st_mtime_ns
@@ -198,13 +202,14 @@ def assemble(places: Places, wanted: Snapshot, sources: t.Mapping[str, str]) -> 
         _sync(folder)
 
 
-def _link(source: str, path: str) -> None:
+def _linked(source: str, path: str) -> bool:
     try:
         os.link(source, path)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+        if error.errno not in _NO_LINKS:
             raise
-        shutil.copyfile(source, path)
+        return False
+    return True
 
 
 def put_in_place(places: Places) -> None:
@@ -212,6 +217,8 @@ def put_in_place(places: Places) -> None:
     if not os.path.lexists(places.dest) or not os.listdir(places.dest):
         os.rename(places.tree, places.dest)
     elif not exchange(places.tree, places.dest):
+        if os.path.lexists(places.old):
+            shutil.rmtree(places.old)
         os.rename(places.dest, places.old)
         os.rename(places.tree, places.dest)
     _sync(places.parent)

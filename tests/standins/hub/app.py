@@ -1,8 +1,9 @@
-"""Stand-in for the Hugging Face Hub: the endpoints that huggingface_hub uses to download a model, on loopback.
+"""Stand-in for the Hugging Face Hub: the endpoints that huggingface_hub uses to download a model.
 
-A stand-in, for tests only; no line of the real Hub is in it. It has the model's info, the listing in pages, and
-`resolve` with its redirects: small files by /api/resolve-cache on the same host, large ones on another address, as
-the real Hub sends them to its CDN, where a token must not come. It counts what it sends, and what it was asked with.
+A stand-in on loopback, for tests only; no line of the real Hub is in it. It has the model's info, the listing
+in pages, and `resolve` with its redirects: small files by /api/resolve-cache on the same host, large ones on
+another address, as the real Hub sends them to its CDN, where a token must not come. It counts what it sends,
+and what it was asked with.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ class HubApp:
         siblings = [{"rfilename": name} for name in repository.commits[commit]]
         about = {"id": repository.name, "modelId": repository.name, "sha": commit, "siblings": siblings}
         gated = "manual" if repository.gated else False
-        return JSONResponse({**about, "private": repository.private, "gated": gated, "tags": [], "downloads": 0})
+        return JSONResponse(
+            {**about, "private": repository.private, "gated": gated, "tags": [], "downloads": 0}
+        )
 
     async def tree(self, request: Request) -> Response:
         """The listing, in pages."""
@@ -173,7 +176,8 @@ class HubApp:
             content = bytes([content[0] ^ 1]) + content[1:]
         content += b"x" * faults.endless
         asked = request.headers.get("range", "")
-        self.stats.ranges.setdefault(entry.name, []).append(asked)
+        if request.method == "GET":
+            self.stats.ranges.setdefault(entry.name, []).append(asked)
         headers = {"ETag": f'"{entry.etag}"', "X-Repo-Commit": path["revision"], "Accept-Ranges": "bytes"}
         start, status = 0, 200
         if asked and not faults.no_ranges:
@@ -184,6 +188,8 @@ class HubApp:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         if not faults.unlisted_length:
             headers["Content-Length"] = str(len(content) - start)
+        if request.method == "HEAD":
+            return Response(status_code=status, headers=headers)
         body = self._body(entry, content[start:])
         return StreamingResponse(body, status, headers, media_type="application/octet-stream")
 
@@ -203,7 +209,9 @@ class HubApp:
                     raise ConnectionAbortedError("cut on purpose")
                 if faults.stall_after is not None and sent >= faults.stall_after:
                     await asyncio.sleep(3600)
-                end = min(sent + CHUNK, *(limit for limit in (cut, faults.stall_after) if limit), len(content))
+                end = min(
+                    sent + CHUNK, *(limit for limit in (cut, faults.stall_after) if limit), len(content)
+                )
                 stats.sent[entry.name] += end - sent
                 yield content[sent:end]
                 sent = end

@@ -1,7 +1,7 @@
 """What the stand-in Hub serves: repositories of files with the checksums that the real one would list.
 
-A stand-in, for tests only. Small text files are kept "in Git" (named by Git's SHA-1), others "by LFS" (named by
-SHA-256), as on the real Hub. A file can be made to lie or to fail; see Faults.
+A stand-in, for tests only. Small text files are kept "in Git" (named by Git's SHA-1), others "by LFS" (named
+by SHA-256), as on the real Hub. A file can be made to lie or to fail; see Faults.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 GIT_LIMIT = 100_000
@@ -40,20 +41,22 @@ class Entry:
     """One file of a commit."""
 
     name: str
-    content: bytes
+    content: bytes = field(repr=False)
     lfs: bool
     faults: Faults = field(default_factory=Faults)
 
-    @property
+    @cached_property
     def git(self) -> str:
         """Git's name of the content, or of the LFS pointer to it."""
         data = self.content
         if self.lfs:
-            pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(data)}\n"
+            pointer = (
+                f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {len(data)}\n"
+            )
             data = pointer.encode()
         return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of the content."""
         return hashlib.sha256(self.content).hexdigest()
@@ -81,7 +84,7 @@ class Repository:
     """A repository: commits, branches, who may read it."""
 
     name: str
-    commits: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    commits: dict[str, dict[str, Entry]] = field(default_factory=dict, repr=False)
     refs: dict[str, str] = field(default_factory=dict)
     gated: bool = False
     private: bool = False

@@ -2,8 +2,8 @@
 
     python tests/standins/hub/serve.py [--port N] OWNER/NAME=DIRECTORY...
 
-A stand-in for huggingface.co, for tests only. It prints its address, to be used as HF_ENDPOINT or endpoint; `/_stats`
-tells what it sent. A directory is served as one commit, the branch `main`.
+A stand-in for huggingface.co, for tests only. It prints its address, to be used as HF_ENDPOINT or endpoint;
+`/_stats` tells what it sent. A directory is served as one commit, the branch `main`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,11 +29,12 @@ from hub.repository import Repository, from_directory
 class _Server(uvicorn.Server):
     """One listening address in a thread."""
 
-    def __init__(self, app: object, port: int = 0) -> None:
+    def __init__(self, app: Starlette, port: int, certificate: Path | None) -> None:
         # A connection that is cut on purpose is no error worth a line.
-        super().__init__(
-            uvicorn.Config(app, host="127.0.0.1", port=port, log_level=60, lifespan="off", timeout_keep_alive=30)
-        )
+        settings: dict[str, Any] = {"log_level": 60, "lifespan": "off", "timeout_keep_alive": 30}
+        settings["ssl_certfile"] = certificate
+        super().__init__(uvicorn.Config(app, host="127.0.0.1", port=port, **settings))
+        self.scheme = "https" if certificate else "http"
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
         while not self.started:
@@ -42,7 +45,7 @@ class _Server(uvicorn.Server):
     @property
     def url(self) -> str:
         """The address."""
-        return f"http://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.servers[0].sockets[0].getsockname()[1]}"
 
     def stop(self) -> None:
         """End it, also in the middle of an answer."""
@@ -51,12 +54,16 @@ class _Server(uvicorn.Server):
 
 
 class StandInHub:
-    """The Hub and its CDN on two ports; `app` has the repositories and the counters."""
+    """The Hub and its CDN on two ports; `app` has the repositories and the counters.
 
-    def __init__(self, port: int = 0, page: int = 1000) -> None:
+    :param page: entries of the listing on one page.
+    :param certificate: key and certificate in one file; HTTP without it.
+    """
+
+    def __init__(self, port: int = 0, page: int = 1000, certificate: Path | None = None) -> None:
         self.app = HubApp(page)
         self.stats = self.app.stats
-        self._servers = [_Server(self.app.hub, port), _Server(self.app.cdn)]
+        self._servers = [_Server(self.app.hub, port, certificate), _Server(self.app.cdn, 0, certificate)]
         self.url, self.app.cdn_url = (server.url for server in self._servers)
 
     def add(self, repository: Repository) -> Repository:
