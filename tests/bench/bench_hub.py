@@ -3,9 +3,9 @@
     python tests/bench/bench_hub.py [MEGABYTES] [ROUNDS]      defaults: 1000 megabytes, 3 rounds
 
 Both get the same files (one large, some small) from the same stand-in Hub on loopback, in turn, into the same
-file system. The module also checks every checksum and waits until all is on the disk, which the library does
-not do; so `sync` is counted for both, and a run of the library with SHA-256 afterwards is shown besides. Last,
-the module's second run, which changes nothing. Nothing is asserted.
+file system. The module also checks every checksum and waits until all is on the disk, which the library
+does not do; so `sync` is counted for both, and a run of the library with SHA-256 afterwards is shown besides.
+Last, the module's second run, which changes nothing. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "standins")]
+sys.path[:0] = [str(ROOT)]
 
-from hub.repository import Repository  # noqa: E402 - found by the path above
-from hub.serve import StandInHub  # noqa: E402
+from tests.standins.hub.repository import Repository  # noqa: E402 - found by the path above
+from tests.standins.hub.serve import StandInHub  # noqa: E402
 
 MODULE = "ansible_collections.private_ai.chatbot.plugins.modules.hf_snapshot"
 LIBRARY = (

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from harness import NAME, Repository, Runner, StandInHub, content
+from tests.hub.harness import NAME, Repository, Runner, StandInHub, content
 
 #: Larger than all buffers on the way, so that what was sent and what was kept differ visibly.
 LARGE = 6_000_000

@@ -18,23 +18,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.standins.hub.repository import Repository
+from tests.standins.hub.serve import StandInHub
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "ansible_collections.private_ai.chatbot.plugins.modules.hf_snapshot"
 NAME = "acme/model"
 
-# Also for the processes: the server that forks them does not know our sys.path before Python 3.13.
-sys.path[:0] = [str(ROOT / "tests" / "standins"), str(ROOT / "collections")]
-
-from hub.repository import Repository  # noqa: E402 - found by the path above
-from hub.serve import StandInHub  # noqa: E402
 
 __all__ = ["MODULE", "NAME", "ROOT", "Repository", "Runner", "StandInHub", "content", "tree", "wait_until"]
 
 PLAIN = "from ansible_collections.private_ai.chatbot.plugins.modules import hf_snapshot; hf_snapshot.main()"
 
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT / "collections")])
+# The server that forks does not know our sys.path before Python 3.13.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "collections")])
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["preload"])
+_FORKS.set_forkserver_preload(["tests.hub.preload"])
 
 # A kill in the middle of the module: at the Nth call of a function, before or after it.
 KILLED = """

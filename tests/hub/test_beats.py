@@ -9,7 +9,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from harness import Repository, Runner, StandInHub, content, tree
+
+from tests.hub.harness import Repository, Runner, StandInHub, content, tree
 
 
 def commit_of(repository: Repository, branch: str = "main") -> str:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from certificate import authority
-from harness import MODULE, NAME, PLAIN, Repository, Runner, StandInHub, tree, wait_until
+
+from tests.hub.certificate import authority
+from tests.hub.harness import MODULE, NAME, PLAIN, Repository, Runner, StandInHub, tree, wait_until
 
 WEIGHTS = "model.safetensors"
 

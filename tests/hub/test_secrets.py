@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import NAME, ROOT, Repository, Runner, StandInHub, tree
+
+from tests.hub.harness import NAME, ROOT, Repository, Runner, StandInHub, tree
 
 TOKEN = "hf_token-of-the-test-0123456789"
 

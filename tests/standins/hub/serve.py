@@ -20,10 +20,10 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from hub.app import HubApp
-from hub.repository import Repository, from_directory
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+from tests.standins.hub.app import HubApp
+from tests.standins.hub.repository import Repository, from_directory
 
 
 class _Server(uvicorn.Server):
