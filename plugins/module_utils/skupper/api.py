@@ -13,8 +13,13 @@ request.
 
 from __future__ import annotations
 
+import functools
+import importlib
+import importlib.util
 import json
 import os
+import sys
+import types
 import typing as t
 
 from .errors import ApiError, MissingPrerequisite, SkupperError
@@ -194,16 +199,61 @@ class Api:
                 raise
 
 
+def _placeholder(name: str, folder: str) -> t.Any:
+    module = types.ModuleType(name)
+    module.__path__ = [folder]
+    sys.modules[name] = module
+    return module
+
+
+def _forget_library() -> None:
+    for name in [one for one in sys.modules if one.split(".")[0] == "kubernetes"]:
+        del sys.modules[name]
+
+
+def _whole_client(*args: t.Any, **options: t.Any) -> t.Any:
+    # Renewing a token of OpenID Connect is the one thing for which config makes a client.
+    _forget_library()
+    return importlib.import_module("kubernetes.client").ApiClient(*args, **options)
+
+
+@functools.lru_cache(maxsize=1)
+def load_library() -> tuple[t.Any, t.Any, t.Any]:
+    """Return the kubernetes library's config module, Configuration and RESTClientObject.
+
+    Its packages import a thousand classes for objects of which we need none; with empty packages in their
+    place a module starts in a quarter of the time. Where that does not work, they are imported as they are.
+
+    :raises ImportError: when the library is not there.
+    """
+    if "kubernetes" not in sys.modules:
+        found = importlib.util.find_spec("kubernetes")
+        if found is None or not found.origin:
+            raise ImportError("kubernetes")
+        folder = os.path.dirname(found.origin)
+        _placeholder("kubernetes", folder)
+        client = _placeholder("kubernetes.client", os.path.join(folder, "client"))
+        try:
+            client.Configuration = importlib.import_module("kubernetes.client.configuration").Configuration
+            client.ApiClient = _whole_client
+            rest = importlib.import_module("kubernetes.client.rest")
+            return importlib.import_module("kubernetes.config"), client.Configuration, rest.RESTClientObject
+        except (ImportError, AttributeError):
+            _forget_library()
+    from kubernetes import config
+    from kubernetes.client import Configuration
+    from kubernetes.client.rest import RESTClientObject
+
+    return config, Configuration, RESTClientObject
+
+
 def connect(params: t.Mapping[str, t.Any]) -> Api:
     """Return the client for the connection options; they mean what they mean in kubernetes.core.
 
     :raises ImportError: when the kubernetes library is not there.
     """
-    from kubernetes import config
-    from kubernetes.client import Configuration
-    from kubernetes.client.rest import RESTClientObject
-
-    configuration = Configuration()
+    config, configuration_class, rest_class = load_library()
+    configuration = configuration_class()
     if not params.get("host"):
         _load(config, configuration, params)
     _override(configuration, params)
@@ -212,7 +262,7 @@ def connect(params: t.Mapping[str, t.Any]) -> Api:
     headers: dict[str, t.Any] = {}
     if params.get("impersonate_user"):
         headers["Impersonate-User"] = params["impersonate_user"]
-    return Api(configuration, RESTClientObject(configuration), headers)
+    return Api(configuration, rest_class(configuration), headers)
 
 
 def _load(config: t.Any, configuration: t.Any, params: t.Mapping[str, t.Any]) -> None:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import (
     Api,
+    connect,
     explain,
     path_of,
     sensitive_values,
@@ -214,3 +218,57 @@ def test_what_must_not_be_shown_of_a_kubeconfig() -> None:
     }
     assert sensitive_values(config) == {"t0ken", "k3y"}
     assert sensitive_values("/root/.kube/config") == set()
+
+
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "one",
+    "contexts": [
+        {"name": "one", "context": {"cluster": "c", "user": "u"}},
+        {"name": "two", "context": {"cluster": "d", "user": "u"}},
+    ],
+    "clusters": [
+        {"name": "c", "cluster": {"server": "https://one.example:6443"}},
+        {"name": "d", "cluster": {"server": "https://two.example:6443"}},
+    ],
+    "users": [{"name": "u", "user": {"token": "t0ken"}}],
+}
+
+
+def test_connection_options() -> None:
+    """The library is real, nobody is asked."""
+    assert connect({"kubeconfig": KUBECONFIG}).host == "https://one.example:6443"
+    assert connect({"kubeconfig": KUBECONFIG, "context": "two"}).host == "https://two.example:6443"
+    plain = connect({"host": "https://a.example/", "api_key": "k3y", "impersonate_user": "bob"})
+    assert plain.host == "https://a.example"
+    with pytest.raises(
+        SkupperError, match=r"from kubeconfig \(given as a mapping\), context nope: .*; give the opt"
+    ):
+        connect({"kubeconfig": KUBECONFIG, "context": "nope"})
+    with pytest.raises(SkupperError, match="from kubeconfig /nonexistent"):
+        connect({"kubeconfig": "/nonexistent"})
+
+
+def test_the_library_is_loaded_without_its_models_and_with_them() -> None:
+    """In processes of their own: what is imported stays."""
+    text = (
+        "import sys\n"
+        "{first}"
+        "from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import connect\n"
+        "assert connect({{'host': 'https://a.example'}}).host == 'https://a.example'\n"
+        "assert ('kubernetes.client.models' in sys.modules) is {models}\n"
+        # What config needs to renew a token of OpenID Connect.
+        "import kubernetes.client as client\n"
+        "assert type(client.ApiClient()).__module__ == 'kubernetes.client.api_client'\n"
+    )
+    for first, models in (("", False), ("import kubernetes\n", True)):
+        argv = [sys.executable, "-c", text.format(first=first, models=models)]
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert done.returncode == 0, done.stderr

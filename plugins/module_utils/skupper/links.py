@@ -1,0 +1,220 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use it from other collections or standalone plugins/modules!
+
+"""From a token or a generated link to a link that works, and back to nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import time
+import typing as t
+
+from .cluster import ClusterStore
+from .conditions import condition, summary
+from .ensure import wait_for, wait_gone, waits
+from .errors import InvalidValue, SkupperError, WaitFailed
+from .kinds import ACCESS_TOKEN, KUBERNETES, LINK, SECRET, SITE, Kind
+from .namespaces import FileStore
+from .ownership import Object
+from .session import Session
+from .tokens import Link, belongs, probe, token_text
+
+#: Seconds after which an AccessToken that was not redeemed is taken away again.
+REDEEM_LIMIT = 10.0
+
+#: Paths that the command lets through; the names of tempfile have _ in them.
+_CLI_PATH = re.compile(r"[A-Za-z0-9./~-]+")
+
+BLOCKED = (
+    "the controller may stay blocked for up to 135 s, because it waits for that server without a limit; "
+    "deleting "
+    "its pod ends that at once"
+)
+
+
+def own_links(session: Session, name: str) -> list[Object]:
+    """Return the Links that the token or link ``name`` made."""
+    return [one for one in session.store.all(LINK) if belongs(one, name)]
+
+
+def leftovers(session: Session, name: str, kinds: t.Sequence[Kind]) -> list[tuple[Kind, str]]:
+    """Return the objects of that name among ``kinds`` that exist."""
+    return [(kind, name) for kind in kinds if session.store.get(kind, name) is not None]
+
+
+def check_probe(session: Session, token: Object) -> None:
+    """Refuse a token that cannot be redeemed for sure, before the controller is given it."""
+    wanted = session.params["probe"]
+    if wanted == "none":
+        return
+    found = probe(token)
+    name = token["metadata"]["name"]
+    if found.good is False or (found.good is None and wanted == "required"):
+        raise SkupperError(
+            f"token {name} was not redeemed: {found.reason}; open the way to that server, or issue another "
+            "token "
+            "(nothing was changed)"
+        )
+    if found.good is None and session.platform == KUBERNETES:
+        session.warnings.append(
+            f"whether the server of token {name} answers cannot be told from here: {found.reason}. The "
+            "controller is "
+            "asked anyway; if it does not get through, " + BLOCKED
+        )
+
+
+def redeem(session: Session, token: Object) -> None:
+    """Redeem a token once."""
+    if isinstance(session.store, FileStore):
+        redeem_on_host(session, token)
+    else:
+        redeem_on_cluster(session, session.store, token)
+
+
+def redeem_on_host(session: Session, token: Object) -> None:
+    """Let the command redeem, from a file that nobody else may read and that is gone afterwards."""
+    base = tempfile.gettempdir()
+    if not _CLI_PATH.fullmatch(base):
+        base = "/tmp"  # noqa: S108 - what follows is made by us and for us alone
+    folder = os.path.join(base, f"skupper-{secrets.token_hex(8)}")
+    os.mkdir(folder, 0o700)
+    try:
+        path = os.path.join(folder, "token.yaml")
+        with open(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as stream:
+            stream.write(token_text(token))
+        session.cli().run(["token", "redeem", path])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    session.store = session.files()
+
+
+def redeem_on_cluster(session: Session, store: ClusterStore, token: Object) -> None:
+    """Let the controller redeem, and take the token away again in any case: left, it is tried every 30 s."""
+    name = token["metadata"]["name"]
+    body = {**token, "metadata": {"name": name, "namespace": session.namespace}}
+    store.api.apply(ACCESS_TOKEN, body, dry_run=False)
+    try:
+        wait_redeemed(store, name)
+    finally:
+        store.delete(ACCESS_TOKEN, name)
+
+
+def wait_redeemed(store: ClusterStore, name: str, sleep: t.Callable[[float], None] = time.sleep) -> None:
+    """Return when the controller has redeemed; WaitFailed with what it says otherwise."""
+    began = time.monotonic()
+    while True:
+        live = store.get(ACCESS_TOKEN, name)
+        found = condition(live, "Redeemed")
+        if found is not None and found.get("status") == "True":
+            return
+        failed = found is not None and found.get("reason") == "Error"
+        if failed or time.monotonic() - began >= REDEEM_LIMIT:
+            said = (
+                str(found.get("message"))
+                if found
+                else f"the controller did not answer within {REDEEM_LIMIT:.0f} s"
+            )
+            blocked = "" if found else f"; {BLOCKED}"
+            raise WaitFailed(
+                f"token {name} was not redeemed in namespace {store.namespace}: {said}; it was taken back "
+                "so that it "
+                f"is not tried again{blocked}. Conditions: {summary(live)}. Next: issue another token, and "
+                "see "
+                "kubectl get pods --all-namespaces | grep skupper-controller"
+            )
+        sleep(0.1)
+
+
+def wanted_cost(session: Session, token: Object | None) -> int | None:
+    """Return the cost that links must have: the option's, or the token's, which the command does not heed."""
+    cost = session.params["cost"] or ((token or {}).get("spec") or {}).get("linkCost")
+    return int(cost) if cost else None
+
+
+def set_cost(session: Session, links: t.Sequence[Object], cost: int | None) -> list[Object]:
+    """Return the links whose cost is not the wanted one, with it."""
+    found = []
+    for one in links:
+        # Absent, 0 and 1 are the same to the router.
+        if cost is not None and max(1, int((one.get("spec") or {}).get("cost") or 1)) != cost:
+            metadata = {"name": one["metadata"]["name"], "namespace": session.namespace}
+            found.append({**one, "metadata": metadata, "spec": {**one["spec"], "cost": cost}})
+    return found
+
+
+def write_cost(session: Session, link: Object) -> None:
+    """Write one link's cost; all else of it is Skupper's."""
+    store = session.store
+    if isinstance(store, ClusterStore):
+        body = {"metadata": link["metadata"], "spec": {"cost": link["spec"]["cost"]}}
+        store.api.merge(LINK, body, dry_run=False)
+    else:
+        live = store.get(LINK, link["metadata"]["name"])
+        store.apply(store.plan({**link, "apiVersion": LINK.api_version, "kind": LINK.name}, live))
+
+
+def generated(session: Session, link: Link) -> list[Object]:
+    """Return the objects of a generated link as they belong here."""
+    found = []
+    for one in (link.secret, *link.links):
+        name = one["metadata"]["name"]
+        kind = SECRET if one["kind"] == SECRET.name else LINK
+        obj: Object = {
+            "apiVersion": kind.api_version,
+            "kind": kind.name,
+            "metadata": {"name": name, "namespace": session.namespace},
+        }
+        if kind is SECRET:
+            # Skupper on hosts writes none, and the controller takes no other.
+            obj.update(data=one.get("data") or {}, type="kubernetes.io/tls")
+        else:
+            spec = dict(one["spec"])
+            if session.params["cost"] is not None:
+                spec["cost"] = session.params["cost"]
+            obj["spec"] = spec
+        found.append(obj)
+    return found
+
+
+def touch(session: Session, links: t.Sequence[Object]) -> None:
+    """Have the controller configure new links now: it only remembers a link when it first sees it."""
+    if isinstance(session.store, ClusterStore):
+        for one in links:
+            session.store.touch(LINK, one["metadata"]["name"], str(one["metadata"].get("uid") or "new"))
+
+
+def wait_operational(session: Session, name: str) -> list[Object]:
+    """Return the links, after they carry traffic where that can be told."""
+    found = own_links(session, name)
+    if waits(session):
+        for one in found:
+            wait_for(session, LINK, one["metadata"]["name"], LINK.target)
+        found = own_links(session, name)
+    return found
+
+
+def remove(session: Session, parts: t.Sequence[tuple[Kind, str]]) -> None:
+    """Remove objects in the given order, and wait until they are gone."""
+    for kind, name in parts:
+        session.store.delete(kind, name)
+    if waits(session):
+        for kind, name in parts:
+            wait_gone(session, kind, name)
+
+
+def check_site(session: Session) -> None:
+    """Refuse a cluster's namespace without a site: its controller would redeem nothing."""
+    if session.platform == KUBERNETES and not session.store.all(SITE):
+        raise InvalidValue(
+            f"namespace {session.namespace} has no site; make it first with the module skupper_site"
+        )

@@ -1,0 +1,110 @@
+"""A host for the modules: this one, but with a /var/lib/skupper, /etc/systemd and /run of its own.
+
+The command is the stand-in, or what SKUPPER_TEST_BIN names. systemd and the router are stand-ins below bin/;
+with SKUPPER_TEST_ROUTER the router is the real one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.skupper.modules.agent_client import Agent
+from tests.standins.skupper import sandbox
+
+ROOT = Path(__file__).resolve().parents[3]
+STANDINS = ROOT / "tests/standins"
+NAMESPACES = Path("/var/lib/skupper/namespaces")
+
+
+@dataclass
+class Done:
+    """What a command in the host ended with."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+class Host:
+    """Runs commands and modules as root of a host of its own.
+
+    :param folder: for files that both sides see.
+    """
+
+    def __init__(self, folder: Path, container: bool = False) -> None:
+        self.folder = folder
+        self.cli = os.environ.get("SKUPPER_TEST_BIN") or str(STANDINS / "skupper/bin/skupper")
+        router = os.environ.get("SKUPPER_TEST_ROUTER")
+        bins = [str(Path(router).parent)] if router else []
+        path = os.pathsep.join(
+            [*bins, str(Path(__file__).parent / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"]
+        )
+        self.environ = {
+            **os.environ,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT / "collections"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SKUPPER_STANDIN_PYTHON": sys.executable,
+        }
+        command = sandbox.command(Agent.command(), container=container, share=[folder])
+        self.agent = Agent(command, self.environ)
+
+    def stop(self) -> None:
+        """End what was started in it; its files go with it."""
+        for pid in self.run("sh", "-c", "cat /run/standin-systemd/* 2>/dev/null").stdout.split():
+            self.run("kill", pid)
+        self.agent.stop()
+
+    def run(self, *argv: str, environ: dict[str, str] | None = None, stdin: str | None = None) -> Done:
+        """Run a command in it."""
+        enter = ["nsenter", f"--target={self.agent.process.pid}", "--mount", "--root", f"--wd={ROOT}", "--"]
+        done = subprocess.run(
+            [*enter, *argv],
+            env={**self.environ, **(environ or {})},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def module(
+        self, module: str, /, *, check: bool = False, environ: dict[str, str] | None = None, **options: Any
+    ) -> Any:
+        """Run a module as Ansible does, and return its result."""
+        arguments = {"_ansible_check_mode": check, "_ansible_diff": True, "executable": self.cli, **options}
+        return self.agent.run(module, arguments, environ or {})
+
+    def read(self, path: Path | str) -> str:
+        """The text of a file in it."""
+        done = self.run("cat", str(path))
+        assert done.rc == 0, done.stderr
+        return done.stdout
+
+    def write(self, path: Path | str, text: str) -> None:
+        """Make a file in it."""
+        done = self.run("sh", "-c", 'mkdir -p "$(dirname "$0")" && cat >"$0"', str(path), stdin=text)
+        assert done.rc == 0, done.stderr
+
+    def fingerprint(self, *paths: Path | str) -> str:
+        """A checksum of names, modes, times and contents of everything below some directories."""
+        script = (
+            'for one; do [ ! -e "$one" ] || find "$one" -printf "%p %m %T@ %s %y\\n" '
+            "-type f -exec sha256sum {} +; done | LC_ALL=C sort"
+        )
+        done = self.run(
+            "sh", "-c", script, "sh", *map(str, paths or ("/var/lib/skupper", "/etc/systemd/system"))
+        )
+        assert done.rc == 0, done.stderr
+        return hashlib.sha256(done.stdout.encode()).hexdigest()
+
+    def mode(self, path: Path | str) -> str:
+        """The mode of a file in it, in octal."""
+        return self.run("stat", "-c", "%a", str(path)).stdout.strip()

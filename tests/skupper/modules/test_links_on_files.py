@@ -1,0 +1,159 @@
+"""Links of sites on hosts: by a token, by a generated link, and without a trace of their secrets."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.skupper.modules.host import NAMESPACES, Host
+from tests.standins.skupper.grant_server import CODE, GrantServer
+
+INPUT = NAMESPACES / "east/input/resources"
+WHERE: dict[str, Any] = {"platform": "linux", "namespace": "east"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GrantServer]:
+    with GrantServer(tmp_path_factory.mktemp("grants")) as one:
+        yield one
+
+
+def redemptions(server: GrantServer, token: str) -> int:
+    """How often a token was redeemed."""
+    uid = yaml.safe_load(token)["spec"]["url"].rpartition("/")[2]
+    return server.grants[uid].redeemed
+
+
+def test_a_token_is_redeemed_once(host: Host, server: GrantServer) -> None:
+    token = server.token(allowed=2)
+    options = {**WHERE, "name": "to-public", "token": token}
+    before = host.fingerprint()
+    predicted = host.module("skupper_link", check=True, **options)
+    assert predicted["changed"] and predicted["redeemed"]
+    assert host.fingerprint() == before and redemptions(server, token) == 0
+
+    done = host.module("skupper_link", **options)
+    assert done["changed"] and done["redeemed"] and done["reload_needed"]
+    assert redemptions(server, token) == 1
+    # The command forgets the cost in the token.
+    assert done["links"][0]["name"] == "to-public" and done["links"][0]["cost"] == 7
+    names = [f"{kind}-to-public.yaml" for kind in ("Link", "Secret")]
+    assert host.run("ls", str(INPUT)).stdout.split() == names
+    assert host.mode(INPUT / "Secret-to-public.yaml") == "600"
+
+    before = host.fingerprint()
+    for check in (True, False):
+        again = host.module("skupper_link", check=check, **options)
+        assert not again["changed"] and not again["redeemed"]
+    # Who no longer has the token names the link.
+    assert not host.module("skupper_link", **WHERE, name="to-public")["changed"]
+    assert host.fingerprint() == before and redemptions(server, token) == 1
+
+    dearer = host.module("skupper_link", **{**options, "cost": 9})
+    assert dearer["changed"] and not dearer["redeemed"] and dearer["links"][0]["cost"] == 9
+
+    # A link without its key is none.
+    host.run("rm", str(INPUT / "Secret-to-public.yaml"))
+    repaired = host.module("skupper_link", **options)
+    assert repaired["changed"] and repaired["redeemed"] and redemptions(server, token) == 2
+    assert "tls.key" in host.read(INPUT / "Secret-to-public.yaml")
+
+    gone = host.module("skupper_link", **WHERE, name="to-public", state="absent")
+    assert gone["changed"] and gone["links"] == []
+    assert host.run("ls", str(INPUT)).stdout == ""
+    assert not host.module("skupper_link", **WHERE, name="to-public", state="absent")["changed"]
+    for result in (predicted, done, dearer, repaired, gone):
+        assert CODE not in str(result) and "BEGIN" not in str(result["diff"])
+
+
+def test_from_a_file(host: Host, server: GrantServer) -> None:
+    path = host.folder / "token.yaml"
+    missing = host.module("skupper_link", **WHERE, name="a", token_file=str(path))
+    assert missing["failed"] and "cannot be read: No such file" in missing["msg"]
+    path.write_text(server.token())
+    assert host.module("skupper_link", **WHERE, name="a", token_file=str(path))["redeemed"]
+    left = host.run(
+        "sh", "-c", "ls -d /tmp/skupper-*; grep -rl AAAABBBB /tmp/skupper-* /var/lib/skupper"
+    ).stdout
+    assert left == ""
+
+
+def test_what_check_mode_has_no_token_for(host: Host) -> None:
+    predicted = host.module("skupper_link", check=True, **WHERE, token=None)
+    assert predicted["changed"] and predicted["redeemed"]
+    real = host.module("skupper_link", **WHERE, token=None)
+    assert real["failed"] and "give the option token, token_file or link" in real["msg"]
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"code": "wrong"}, "the code in the token is wrong"),
+        ({"allowed": 0}, "redeemed as often as it may be"),
+        ({"ca": "other"}, "certificate that the token's CA did not sign"),
+        ({"port": 1}, "127.0.0.1:1 refuses connections"),
+    ],
+)
+def test_tokens_that_cannot_be_redeemed(
+    host: Host, server: GrantServer, wrong: dict[str, Any], message: str
+) -> None:
+    if "ca" in wrong:
+        wrong = {"ca": GrantServer.other_authority()}
+    before = host.fingerprint()
+    result = host.module("skupper_link", **WHERE, name="a", token=server.token(**wrong))
+    assert result["failed"] and message in result["msg"]
+    assert host.fingerprint() == before
+    assert CODE not in str(result) and "BEGIN CERTIFICATE" not in str(result)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a: [b", "the token is not YAML"),
+        ("", "give the option token"),
+        ("kind: Link\n", "not one AccessToken; a generated link goes to the option link"),
+        (
+            "kind: Secret\nmetadata: {labels: {skupper.io/type: token-claim}}\n",
+            "one of Skupper version 1, which version 2 cannot redeem",
+        ),
+        ("kind: AccessToken\nmetadata: {name: a}\nspec: {url: https://x}\n", "the token has no code, ca"),
+    ],
+)
+def test_what_is_no_token(host: Host, text: str, message: str) -> None:
+    result = host.module("skupper_link", **WHERE, token=text)
+    assert result["failed"] and message in result["msg"]
+
+
+def test_a_generated_link_is_kept(host: Host) -> None:
+    west: dict[str, Any] = {"platform": "linux", "namespace": "west"}
+    host.module("skupper_site", **west, name="west", link_access="default")
+    host.module("skupper_router_access", **west, subject_alternative_names=["west.example"])
+    host.module("skupper_system", **west)
+    words = ["--platform", "linux", "-n", "west", "link", "generate", "--host", "west.example"]
+    text = host.run(host.cli, *words).stdout
+    link = next(one for one in yaml.safe_load_all(text) if one["kind"] == "Link")
+    secret = next(one for one in yaml.safe_load_all(text) if one["kind"] == "Secret")
+    options = {**WHERE, "link": text}
+    predicted = host.module("skupper_link", check=True, **options)
+    done = host.module("skupper_link", **options)
+    assert predicted["changed"] and done["changed"] and predicted["diff"] == done["diff"]
+    name = link["metadata"]["name"]
+    stored = yaml.safe_load(host.read(INPUT / f"Secret-{name}.yaml"))
+    # As Kubernetes takes it, and with the namespace without which a start fails.
+    assert stored["type"] == "kubernetes.io/tls" and stored["metadata"]["namespace"] == "east"
+    assert stored["data"] == secret["data"]
+    assert host.mode(INPUT / f"Secret-{name}.yaml") == "600"
+    assert not host.module("skupper_link", **options)["changed"]
+
+    stored["data"]["tls.key"] = base64.b64encode(b"another").decode()
+    host.write(INPUT / f"Secret-{name}.yaml", yaml.safe_dump(stored))
+    repaired = host.module("skupper_link", **options)
+    assert repaired["changed"] and repaired["diff"]["after"][f"Secret/{name}"]["data"] == "<changed>"
+    for result in (predicted, done, repaired):
+        assert secret["data"]["tls.key"] not in str(result) and stored["data"]["tls.key"] not in str(result)
+    assert host.module("skupper_link", **WHERE, name=name, state="absent")["changed"]
+    assert host.run("ls", str(INPUT)).stdout == ""
