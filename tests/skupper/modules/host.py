@@ -63,7 +63,8 @@ class Host:
 
     def run(self, *argv: str, environ: dict[str, str] | None = None, stdin: str | None = None) -> Done:
         """Run a command in it."""
-        enter = ["nsenter", f"--target={self.agent.process.pid}", "--mount", "--root", f"--wd={ROOT}", "--"]
+        enter = ["nsenter", f"--target={self.agent.process.pid}", "--mount", "--root", "--"]
+        enter += ["sh", "-c", 'cd "$0" && exec "$@"', str(ROOT)]
         done = subprocess.run(
             [*enter, *argv],
             env={**self.environ, **(environ or {})},

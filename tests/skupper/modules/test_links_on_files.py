@@ -92,7 +92,7 @@ def test_what_check_mode_has_no_token_for(host: Host) -> None:
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"code": "wrong"}, "the code in the token is wrong"),
+        ({"code": "n0t-that-0ne"}, "the code in the token is wrong"),
         ({"allowed": 0}, "redeemed as often as it may be"),
         ({"ca": "other"}, "certificate that the token's CA did not sign"),
         ({"port": 1}, "127.0.0.1:1 refuses connections"),
