@@ -44,10 +44,15 @@ def desired_service(client: PodmanClient, params: t.Mapping[str, t.Any], check_m
     return Desired(spec, rendered, specs.digest(rendered), image_id)
 
 
-def choose_backend(wanted: str, version: tuple[int, ...], runtime: str | None, systemd: Systemd) -> str:
+def choose_backend(wanted: str, client: PodmanClient, systemd: Systemd) -> str:
     """Return container or quadlet; PodmanError when quadlet was asked for and cannot be."""
     if wanted == "container":
         return wanted
+    usable = systemd.usable()
+    if wanted == "auto" and not usable:
+        # Asked first because it needs no command where there is no systemd.
+        return "container"
+    version, runtime = client.version(), client.runtime
     minimum = quadlet.GLOBAL_ARGS_VERSION if runtime else quadlet.MINIMUM_VERSION
     why = ""
     if version < minimum:
@@ -56,7 +61,7 @@ def choose_backend(wanted: str, version: tuple[int, ...], runtime: str | None, s
         why = f"podman is {have} and Quadlet{with_runtime} needs {need}"
     elif quadlet_generator() is None:
         why = "podman's unit generator is not installed"
-    elif not systemd.usable():
+    elif not usable:
         why = "systemd does not answer" + (
             " (log in, or enable linger for this user)" if systemd.rootless else ""
         )
@@ -108,9 +113,7 @@ class Reconciler:
             self._absent(observed)
         else:
             desired = desired_service(self.client, self.params, self.actions.check_mode)
-            backend = choose_backend(
-                self.params["backend"], self.client.version(), self.params["runtime"], self.systemd
-            )
+            backend = choose_backend(self.params["backend"], self.client, self.systemd)
             self.result.update(backend=backend, spec_digest=desired.digest)
             if backend == "quadlet":
                 self._quadlet(observed, desired)

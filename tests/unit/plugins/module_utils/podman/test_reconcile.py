@@ -34,6 +34,11 @@ class Manager(Systemd):
         return self._carries
 
 
+def client(version: tuple[int, int, int], runtime: str | None = None) -> PodmanClient:
+    said = ".".join(map(str, version))
+    return PodmanClient(lambda argv, **_options: (0, said, ""), runtime=runtime)
+
+
 @pytest.mark.parametrize(
     "wanted, version, runtime, usable, generator, expected",
     [
@@ -58,20 +63,28 @@ def test_backend(
     expected: str,
 ) -> None:
     monkeypatch.setattr(reconcile, "quadlet_generator", lambda: generator)
-    assert reconcile.choose_backend(wanted, version, runtime, Manager(usable)) == expected
+    assert reconcile.choose_backend(wanted, client(version, runtime), Manager(usable)) == expected
 
 
 def test_user_on_version_1_of_control_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "quadlet_generator", lambda: "/g")
-    assert reconcile.choose_backend("auto", (5, 4, 2), None, Manager(True, carries=False)) == "container"
+    assert reconcile.choose_backend("auto", client((5, 4, 2)), Manager(True, carries=False)) == "container"
     with pytest.raises(PodmanError, match="version 2 of the control groups"):
-        reconcile.choose_backend("quadlet", (5, 4, 2), None, Manager(True, carries=False))
+        reconcile.choose_backend("quadlet", client((5, 4, 2)), Manager(True, carries=False))
 
 
 def test_backend_that_cannot_be_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "quadlet_generator", lambda: "/g")
     with pytest.raises(PodmanError, match=r"podman is 4.3.1 .* needs 4.4.0; use backend=container"):
-        reconcile.choose_backend("quadlet", (4, 3, 1), None, Manager(True))
+        reconcile.choose_backend("quadlet", client((4, 3, 1)), Manager(True))
+
+
+def test_podman_is_not_asked_for_its_version_where_that_decides_nothing() -> None:
+    def refusing(argv: list[str], **_options: Any) -> tuple[int, str, str]:
+        raise AssertionError(f"not expected: {argv}")
+
+    for wanted, usable in (("container", True), ("auto", False)):
+        assert reconcile.choose_backend(wanted, PodmanClient(refusing), Manager(usable)) == "container"
 
 
 PARAMS = {
