@@ -53,7 +53,9 @@ class MakingAction(ActionBase):
         with tempfile.TemporaryDirectory(prefix="private-ai-") as folder:
             archive = os.path.join(folder, "context.tar")
             context.pack(root, entries, archive)
-            remote = self._connection._shell.join_path(self._make_tmp_path(), "context.tar")
+            # Without pipelining the module's first run has made one, which is removed at the end.
+            directory = self._connection._shell.tmpdir or self._make_tmp_path()
+            remote = self._connection._shell.join_path(directory, "context.tar")
             self._transfer_file(archive, remote)
         self._fixup_perms2((self._connection._shell.tmpdir, remote))
         return str(remote)

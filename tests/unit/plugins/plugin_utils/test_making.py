@@ -91,6 +91,14 @@ def test_files_travel_when_they_are_asked_for(files: Path, host: Path) -> None:
     assert sorted(path.name for path in unpacked.rglob("*")) == ["Containerfile", "app"]
 
 
+def test_temporary_directory_of_the_host_is_made_once(files: Path, host: Path, tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    action = Action(host, [WANTED, {"changed": True}], src=str(files), name="x:1")
+    action._connection._shell.tmpdir = str(tmp_path / "made")
+    action.run(task_vars={})
+    assert action.calls[1]["_archive"] == f"{tmp_path}/made/context.tar" and list(host.iterdir()) == []
+
+
 @pytest.mark.parametrize("args", [{"context": "/on/the/host"}, {"src": "/nowhere", "state": "absent"}])
 def test_without_files_of_the_control_node(host: Path, args: dict[str, Any]) -> None:
     action = Action(host, [{"changed": False}], name="x:1", **args)
