@@ -33,6 +33,12 @@ options:
     description: Paths below O(src) that are not needed.
     type: list
     elements: str
+  _manifest:
+    description: What O(src) holds. Set by the action plugin, refused in a task.
+    type: raw
+  _archive:
+    description: Where on the host an archive of it is. Set by the action plugin, refused in a task.
+    type: path
   ulimits:
     description: Limits for the build by name, such as V(nofile) with the value V(1024:1024).
     type: dict
