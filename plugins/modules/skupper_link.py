@@ -246,7 +246,11 @@ def absent(session: Session) -> dict[str, t.Any]:
 
 def by_token(session: Session, token: Object | None, name: str) -> dict[str, t.Any]:
     """Redeem the token unless its link is there, and keep the cost."""
-    links = own_links(session, name)
+    try:
+        links = own_links(session, name)
+    except MissingPrerequisite as error:
+        session.excuse(error)
+        links = []
     credentials = [str((one.get("spec") or {}).get("tlsCredentials") or name) for one in links]
     whole = bool(links) and all(session.store.get(SECRET, one) is not None for one in credentials)
     if whole:
@@ -263,9 +267,8 @@ def by_token(session: Session, token: Object | None, name: str) -> dict[str, t.A
     if token is None:
         session.excuse(
             MissingPrerequisite(
-                f"there is no link {name} in namespace {session.namespace} and no token to make it of; "
-                "give the option "
-                "token or token_file"
+                f"link {name} of namespace {session.namespace} or its Secret is not there, and no token was "
+                "given to make it of; give the option token or token_file"
             )
         )
         return finish(session, name, links, True, True, diff)

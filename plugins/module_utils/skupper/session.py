@@ -184,7 +184,8 @@ class Session:
 
 def run_module(arguments_: Arguments, run: t.Callable[[Session], dict[str, t.Any]], **options: t.Any) -> None:
     """Run a module: build it, call ``run``, report what it returns or why it failed."""
-    module = AnsibleModule(argument_spec=arguments_, supports_check_mode=True, **options)
+    # Nothing goes to the host's log: a kubeconfig given as a mapping would be in it before it can be hidden.
+    module = AnsibleModule(argument_spec=arguments_, supports_check_mode=True, no_log=True, **options)
     try:
         session = Session(module)
         result = run(session)

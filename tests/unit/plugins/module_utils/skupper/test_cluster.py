@@ -140,6 +140,7 @@ def test_without_a_namespace_nobody_is_asked() -> None:
 @pytest.mark.parametrize(
     "status, body, kind, message",
     [
+        (404, {"reason": "NotFound", "details": {}}, MissingPrerequisite, "CRDs are not installed"),
         (
             404,
             "404 page not found\n",
