@@ -35,13 +35,15 @@ class Checksums:
     which nobody can set) are the same. A cache that cannot be read is an empty one.
 
     :param path: the file; None remembers nothing.
+    :param trusted: False reads every file anew, and remembers what was found.
     """
 
     #: A file changed a moment ago may change once more within the same tick of the clock (seconds).
     SETTLED = 2.0
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | None, trusted: bool = True) -> None:
         self.path = path
+        self.trusted = trusted
         self._entries: dict[str, dict[str, t.Any]] = {}
         self._changed = False
         if not path:
@@ -63,7 +65,8 @@ class Checksums:
         name = os.path.realpath(path)
         found = os.stat(name)
         entry = self._entries.get(name, {})
-        if entry.get("state") == self._state(found) and isinstance(entry.get("sha256"), str):
+        same = self.trusted and entry.get("state") == self._state(found)
+        if same and isinstance(entry.get("sha256"), str):
             return entry["sha256"]
         digest = sha256_of(name)
         after = os.stat(name)
@@ -86,7 +89,8 @@ class Checksums:
             self._changed = False
 
 
-def _settle(temporary: str, path: str) -> None:
+def settle(temporary: str, path: str) -> None:
+    """Give a finished file its name, in the place of what was there, and keep that over a power cut."""
     os.replace(temporary, path)
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
@@ -104,7 +108,7 @@ def _write(path: str, mode: int, fill: t.Callable[[t.BinaryIO], None]) -> None:
             fill(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        _settle(temporary, path)
+        settle(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)

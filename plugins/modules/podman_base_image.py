@@ -67,6 +67,11 @@ options:
   mirror:
     description: Archive to take the packages from. Without it, the host's own sources.
     type: str
+  keyring:
+    description:
+      - Keys that O(mirror) signs with, where they are not those of this host's distribution. They go into the
+        image at the same path.
+    type: path
   timeout:
     description: Seconds that each step of making the image may take, at least 1.
     type: int
@@ -155,6 +160,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "directory": {"type": "path"},
     "suite": {"type": "str"},
     "mirror": {"type": "str"},
+    "keyring": {"type": "path"},
     "timeout": {"type": "int", "default": 1800},
 }
 
@@ -183,7 +189,11 @@ class BaseImage:
         sources = {
             "registry": inputs_digest("registry", params["image"], self._sha256("Containerfile")),
             "bootstrap": inputs_digest(
-                "bootstrap", self._sha256("bootstrap-base.sh"), suite, params["mirror"] or ""
+                "bootstrap",
+                self._sha256("bootstrap-base.sh"),
+                suite,
+                params["mirror"] or "",
+                *filter(None, [params["keyring"]]),
             ),
         }
         return {name: digest for name, digest in sources.items() if params["source"] in ("auto", name)}
@@ -267,6 +277,8 @@ class BaseImage:
                 argv += ["--suite", self.params["suite"]]
             if self.params["mirror"]:
                 argv += ["--mirror", self.params["mirror"]]
+            if self.params["keyring"]:
+                argv += ["--keyring", self.params["keyring"]]
             take_step(argv, "making the base image from packages", self.params, self.progress)
             self.progress.say("importing it")
             labels = {INPUTS_LABEL: inputs, NAME_LABEL: self.full_name, MANAGED_LABEL: MANAGED_VALUE}
