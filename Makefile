@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test test-skupper molecule browser bench build clean dev
+.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf clean dev
 
 help:
 	@echo 'make quickstart       a private model and its chatbot on this machine'
@@ -59,6 +59,11 @@ bench: dev
 
 build: dev
 	@mkdir -p dist && .venv/bin/ansible-galaxy collection build --force --output-path dist
+
+# The converted file of the demo model anew, after a change of its weights.
+demo-gguf: dev
+	@.venv/bin/ansible-playbook -i localhost, -c local -e ansible_python_interpreter=$(CURDIR)/$(PYTHON) \
+		roles/private_model/files/demo_model/training/convert.yml
 
 clean:
 	rm -rf .venv .cache .ansible dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes the sizes and SHA-256 sums of the model's files into its manifest.json; `--check` only compares.
+"""Writes sizes and SHA-256 sums of the model's files to manifest.json and the card; `--check` only compares.
 
-Needs only the standard library. Run it after training and conversion.
+Needs only the standard library. `make demo-gguf` runs it after the conversion.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def describe(folder: Path) -> dict[str, dict[str, object]]:
     }
 
 
+def on_the_card(card: str, found: dict[str, dict[str, object]]) -> str:
+    """The card with the present sizes and the checksum of the GGUF."""
+    for name in ("model.safetensors", "demo.gguf"):
+        size = f"{found[name]['size']:,} bytes"
+        card = re.sub(rf"(\| `{re.escape(name)}` \| )[\d,]+ bytes", rf"\g<1>{size}", card)
+    return re.sub(r"(SHA-256 of `demo.gguf` \| `)[0-9a-f]+", rf"\g<1>{found['demo.gguf']['sha256']}", card)
+
+
 def main() -> int:
     """Command line; exit status 1 when --check finds a difference."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -54,6 +63,9 @@ def main() -> int:
     for name in FILES:
         os.chmod(args.folder / name, 0o644)
     path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    card = args.folder / "README.md"
+    if card.exists():
+        card.write_text(on_the_card(card.read_text(encoding="utf-8"), found), encoding="utf-8")
     return 0
 
 
