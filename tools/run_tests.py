@@ -150,24 +150,26 @@ def sanity() -> Count:
     return ansible_test("sanity", "--exclude", "roles/private_model/files/")
 
 
+def play_target(name: str) -> Count:
+    """A target below tests/integration by a play of its own."""
+    print(f"  -- {name}", flush=True)
+    play = CACHE / "integration" / f"{name}.yml"
+    play.parent.mkdir(parents=True, exist_ok=True)
+    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": True, "roles": [name]}]))
+    env = environment(ANSIBLE_ROLES_PATH=str(TARGETS), NO_COLOR="1", ANSIBLE_CALLBACK_RESULT_FORMAT="yaml")
+    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(play)]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
+    return verdict(call(command, env=env, limit=10 * MINUTE))
+
+
 def integration() -> Count:
-    """Every target below tests/integration by a play of its own; each counts as one."""
+    """Every target; each counts as one."""
     total = Count()
     for target in sorted(TARGETS.iterdir()):
         aliases = target / "aliases"
         hidden = aliases.exists() and "hidden" in aliases.read_text().split()
-        if hidden or not (target / "tasks/main.yml").exists():
-            continue
-        print(f"  -- {target.name}", flush=True)
-        play = CACHE / "integration" / f"{target.name}.yml"
-        play.parent.mkdir(parents=True, exist_ok=True)
-        play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": True, "roles": [target.name]}]))
-        env = environment(
-            ANSIBLE_ROLES_PATH=str(TARGETS), NO_COLOR="1", ANSIBLE_CALLBACK_RESULT_FORMAT="yaml"
-        )
-        command = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(play)]
-        command += ["-e", f"ansible_python_interpreter={sys.executable}"]
-        total += verdict(call(command, env=env, limit=10 * MINUTE))
+        if not hidden and (target / "tasks/main.yml").exists():
+            total += play_target(target.name)
     return total
 
 
@@ -199,12 +201,23 @@ def run_arguments() -> str:
     return " ".join(words)
 
 
-def images() -> Count:
-    """The model server's image, as `molecule` built it a moment ago."""
+def with_image() -> dict[str, str]:
+    """The environment of tests of the model server's image, as `molecule` built it a moment ago."""
     variables = (ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8")
     tag = re.search(r"localhost/private-ai/ilab:[\w.-]+", variables)
     image = os.environ.get("IMAGE") or (tag.group() if tag else "localhost/private-ai/ilab:0.26.1")
-    return pytest("images", "tests/images", env=environment(IMAGE=image, PODMAN_RUN_ARGS=run_arguments()))
+    return environment(IMAGE=image, PODMAN_RUN_ARGS=run_arguments())
+
+
+def images() -> Count:
+    """The model server's image alone."""
+    return pytest("images", "tests/images", env=with_image())
+
+
+def converter() -> Count:
+    """The converter's image, built where it is not there; models go through it into the model server's."""
+    built = play_target("setup_converter_image")
+    return built if built.failed else pytest("converter", "tests/converter", env=with_image())
 
 
 def molecule() -> Count:
@@ -242,9 +255,10 @@ STEPS = {
     "skupper": Step("Skupper: its stand-ins", lambda: pytest("skupper", "tests/skupper")),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
-    "integration": Step("The modules on this host's Podman", integration),
     "molecule": Step("The quickstart, for real", molecule),
     "images": Step("The model server's image under its restrictions", images),
+    "integration": Step("The modules on this host's Podman", integration),
+    "converter": Step("Models converted, quantised and served", converter),
     "browser": Step("The page in Chromium", lambda: pytest("browser", "tests/browser")),
 }
 GROUPS = ("all", "extended")
