@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,7 @@ def _token(server: GrantServer, dead_port: int, wanted: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="session")
-def play(
-    tmp_path_factory: pytest.TempPathFactory, grant_server: GrantServer, dead_port: int
-) -> Callable[[Row], list[Seen]]:
+def play(grant_server: GrantServer, dead_port: int) -> Callable[[Row], list[Seen]]:
     """Plays the scenario of a row once, and remembers what was seen."""
     played: dict[tuple[str, str, str], list[Seen]] = {}
 
@@ -59,7 +58,9 @@ def play(
         if key not in played:
             wanted = scenarios(row.fixture)[row.scenario].get("tokens") or {}
             tokens = {name: _token(grant_server, dead_port, one) for name, one in wanted.items()}
-            played[key] = rows.play(*key, tmp_path_factory.mktemp("play"), tokens)
+            # Not below pytest's own directory, which other users may not enter.
+            with tempfile.TemporaryDirectory(prefix="skupper-rows-") as folder:
+                played[key] = rows.play(*key, Path(folder), tokens)
         return played[key]
 
     return seen

@@ -38,8 +38,8 @@ _WORDS = (
     (r"(\w+)-[0-9]{10}-[0-9]{1,9}\b", r"\1-<router>"),
     (r"https://[0-9.]+:[0-9]+/", "https://<address>/"),
     (r"dial tcp [0-9.]+:[0-9]+:", "dial tcp <address>:"),
-    (r"(?m)^(  (?:ca\.crt|tls\.crt|tls\.key|connect\.json): ).+$", r"\1<base64>"),
-    (r'("(?:ca\.crt|tls\.crt|tls\.key)": )".*?"', r'\1"<base64>"'),
+    (r"(?m)^(  (?:ca\.crt|tls\.crt|tls\.key|connect\.json): )[^\n]+", r"\1<base64>"),
+    (r'("(?:ca\.crt|tls\.crt|tls\.key)": )"[^"]*"', r'\1"<base64>"'),
 )
 
 
@@ -123,6 +123,7 @@ def play(fixture: str, name: str, platform: str, folder: Path, tokens: dict[str,
         "umask": scenario.get("umask", "022"),
         "user": user,
         "steps": steps,
+        "engine": scenario.get("engine", ""),
         "watch": [home] if user else ["/var/lib/skupper", "/etc/systemd/system"],
     }
     (folder / "scenario.json").write_text(json.dumps(play_this), encoding="utf-8")
@@ -182,7 +183,7 @@ def normal_path(path: str) -> str:
     path = path.replace(socket.gethostname(), "<host>")
     if "/runtime/links/" in path and not any(path.endswith(f"-{host}.yaml") for host in EVERYWHERE):
         return ""
-    if path.endswith(".tar.gz"):
+    if path.endswith("/sources.backup.tar.gz"):
         return ""
     return normal("", path)
 

@@ -27,7 +27,11 @@ def test_row(row: Row, play: Play) -> None:
     step = scenarios(row.fixture)[row.scenario]["steps"][row.number]
     seen = play(row)[row.number]
     said = {key: seen[key] for key in ("exit", "stdout", "stderr")}
-    assert said == {"exit": step["exit"], "stdout": step.get("stdout", ""), "stderr": step.get("stderr", "")}
+    if "stderr_begins" in step:
+        # A usage text follows, whose words are the program's own.
+        assert said.pop("stderr").startswith(step["stderr_begins"] + "\n")
+    wanted_said = {"exit": step["exit"], "stdout": step.get("stdout", ""), "stderr": step.get("stderr", "")}
+    assert said == {key: wanted_said[key] for key in said}
     wanted = step.get("files") or {}
     assert sorted(seen["files"]) == sorted(wanted)
     for path, file in wanted.items():

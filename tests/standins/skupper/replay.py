@@ -5,8 +5,8 @@
 
 Made to run inside of a sandbox, with the real program or, when there is none, with the stand-in in a fork,
 which is quicker than a new Python for each step. SCENARIO: `program`, `path`, `cwd`, `home`, `env`,
-`umask`, `user`, `watch` (directories), `steps` (`argv`; `stdin`, or `stdin_from` a file; `env`; `put`:
-files to write before; `pause`).
+`umask`, `user`, `watch` (directories), `engine` (a socket), `steps` (`argv`; `stdin`, or `stdin_from` a
+file; `env`; `put`: files to write before; `pause`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +101,22 @@ def step(scenario: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
     return {"exit": status, **said, "files": changed}
 
 
+@contextmanager
+def engine(path: str) -> Iterator[None]:
+    """A container engine that listens on a socket file, if one is named."""
+    if not path:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-m", "skupper.engine_server", path])
+    try:
+        while not Path(path).exists():
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def serve() -> None:
     """Steps as they come, a line of JSON each, [scenario, step]; what was seen goes back as a line."""
     import kubernetes.client
@@ -118,7 +137,8 @@ def main() -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         if scenario.get("user"):
             os.chown(folder, scenario["user"], scenario["user"])
-    seen = [step(scenario, one) for one in scenario["steps"]]
+    with engine(scenario.get("engine", "")):
+        seen = [step(scenario, one) for one in scenario["steps"]]
     Path(sys.argv[2]).write_text(json.dumps(seen), encoding="utf-8")
 
 

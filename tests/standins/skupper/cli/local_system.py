@@ -1,9 +1,7 @@
-"""`system` on podman, docker and linux, without `start` and `reload`, which are in bootstrap."""
+"""`system` on podman, docker and linux, without the installation of its controller."""
 
 from __future__ import annotations
 
-import getpass
-import os
 import shutil
 import sys
 from datetime import datetime
@@ -11,15 +9,14 @@ from pathlib import Path
 
 from ..model import units
 from ..model.encode import read_documents
-from ..model.engine import Container, Engine, EngineError, default_endpoint
+from ..model.engine import Engine, EngineError, default_endpoint
 from ..model.kinds import API, KINDS, Resource, name_of
-from ..model.layout import RUNTIME, data_home, namespace_path, shown_home
+from ..model.layout import RUNTIME, namespace_path
 from ..model.site_state import StateError, load
-from . import bootstrap, files, inputs, validate
+from . import bootstrap, files, inputs
 from .command import Call
 from .errors import Failed, Refused, refuse
 
-CONTROLLER_IMAGE = "quay.io/skupper/system-controller:2.2.1"
 # In this order, whatever the order of the input.
 APPLIED = (
     "Site",
@@ -35,7 +32,8 @@ APPLY = (*APPLIED, "SecuredAccess", "Certificate")
 DELETE = (*APPLIED, "Certificate", "SecuredAccess")
 
 
-def _none(call: Call, wrong: list[str], text: str = "this command does not accept arguments") -> None:
+def no_arguments(call: Call, wrong: list[str], text: str = "this command does not accept arguments") -> None:
+    """For commands that take none."""
     if call.args:
         wrong.append(text)
 
@@ -43,7 +41,7 @@ def _none(call: Call, wrong: list[str], text: str = "this command does not accep
 def start(call: Call) -> None:
     """Only where nothing runs."""
     wrong: list[str] = []
-    _none(call, wrong)
+    no_arguments(call, wrong)
     namespace = inputs.namespace(call, wrong)
     if namespace_path(namespace, RUNTIME).exists():
         wrong.append(f"namespace already exists: {namespace}")
@@ -54,7 +52,7 @@ def start(call: Call) -> None:
 def reload(call: Call) -> None:
     """Renders everything again, whether it differs or not."""
     wrong: list[str] = []
-    _none(call, wrong)
+    no_arguments(call, wrong)
     namespace = inputs.namespace(call, wrong)
     refuse(wrong)
     bootstrap.start(call.configured, namespace)
@@ -63,7 +61,7 @@ def reload(call: Call) -> None:
 def stop(call: Call) -> None:
     """Removes the namespace with its input; on linux, too, only where a container engine answers."""
     wrong: list[str] = []
-    _none(call, wrong)
+    no_arguments(call, wrong)
     namespace = inputs.namespace(call, wrong)
     try:
         platform = bootstrap.platform_of(namespace)
@@ -74,12 +72,13 @@ def stop(call: Call) -> None:
         wrong.append(f'existing namespace uses "{platform}" platform and it cannot change to "{current}"')
     refuse(wrong)
     try:
-        _tear_down(namespace, current)
+        tear_down(namespace, current)
     except (StateError, EngineError, units.UnitError, OSError) as error:
         raise Failed(f"System teardown has failed: {error}") from error
 
 
-def _tear_down(namespace: str, platform: str) -> None:
+def tear_down(namespace: str, platform: str) -> None:
+    """Remove router, unit and files."""
     try:
         engine = Engine(default_endpoint(platform))
     except EngineError as error:
@@ -93,108 +92,10 @@ def _tear_down(namespace: str, platform: str) -> None:
     print(f'Namespace "{namespace}" has been removed')
 
 
-def install(call: Call) -> None:
-    """The engine's socket, and the system controller as a container."""
-    wrong: list[str] = []
-    _none(call, wrong)
-    if call.configured not in ("podman", "docker"):
-        wrong.append("the selected platform is not supported by this command. There is nothing to install")
-    if call["reload-type"] and (error := validate.option(call["reload-type"], ("manual", "auto"))):
-        wrong.append(f"reload type is not valid: {error}")
-    refuse(wrong)
-    platform = call.configured
-    unit = f"{platform}.socket" if os.getuid() == 0 else "podman.socket"
-    failed = "failed to configure the environment : "
-    if not units.systemctl("enable", unit) or not units.systemctl("start", unit):
-        raise Failed(f"{failed}exit status 1")
-    if not shutil.which(platform):
-        raise Failed(f"{failed}{platform} not found")
-    name = f"{getpass.getuser()}-skupper-controller"
-    try:
-        engine = Engine(default_endpoint(platform))
-        if name in engine.names():
-            print(
-                f'Warning: The system controller container "{name}" is already running in {platform.title()}.'
-            )
-            return
-        (data_home() / "namespaces").mkdir(parents=True, exist_ok=True)
-        _run_controller(engine, platform, name, str(call["reload-type"]))
-    except EngineError as error:
-        raise Failed(f"{failed}failed to create container client: {error}") from error
-    print(f"Platform {platform} is now configured for Skupper")
-
-
-def _run_controller(engine: Engine, platform: str, name: str, reload_type: str) -> None:
-    image = os.environ.get("SKUPPER_SYSTEM_CONTROLLER_IMAGE", CONTROLLER_IMAGE)
-    engine.pull(image)
-    print(f"Pulled system-controller image: {image}")
-    env = {
-        "CONTAINER_ENDPOINT": f"unix:///var/run/{platform}.sock",
-        "SKUPPER_OUTPUT_PATH": str(shown_home()),
-        "CONTAINER_ENGINE": platform,
-        "SKUPPER_SYSTEM_RELOAD_TYPE": reload_type,
-    }
-    binds = [f"{shown_home()}:/output:z"]
-    if engine.path:
-        binds.insert(0, f"{engine.path}:/var/run/{platform}.sock:z")
-    engine.create(Container(name, image, env, binds=binds))
-    engine.start(name)
-
-
-def _active_sites() -> bool:
-    homes = shown_home() / "namespaces"
-    if not homes.is_dir():
-        raise Refused(f"open {homes}/: no such file or directory")
-    active = [home for home in sorted(homes.iterdir()) if (home / "runtime").is_dir()]
-    for home in active:
-        try:
-            print(f"The {load(home / RUNTIME).name} site is active (namespace {home.name})")
-        except StateError:
-            print(f"The {home.name} site is active")
-    return bool(active)
-
-
-def uninstall(call: Call) -> None:
-    """Not while a site is active; with `--force` every site of the user goes."""
-    wrong: list[str] = []
-    _none(call, wrong)
-    if call.configured not in ("podman", "docker"):
-        wrong.append("the selected platform is not supported by this command. There is nothing to uninstall")
-    inputs.namespace(call, wrong)
-    if not call["force"] and _active_sites():
-        wrong.append(
-            "Uninstallation halted: Active sites detected. Use --force flag to stop and remove active sites"
-        )
-    refuse(wrong)
-    platform = call.configured
-    try:
-        if call["force"]:
-            _remove_sites(platform)
-        engine = Engine(default_endpoint(platform))
-        name = f"{getpass.getuser()}-skupper-controller"
-        if engine.exists(name):
-            engine.stop(name)
-            engine.remove(name)
-            print("System-controller has been removed")
-            print(f"Platform {platform} infrastructure for Skupper is now uninstalled")
-    except EngineError as error:
-        raise Failed(f"Unable to uninstall.\nError: failed to create container client: {error}") from error
-
-
-def _remove_sites(platform: str) -> None:
-    for home in sorted((shown_home() / "namespaces").iterdir()):
-        if (home / "runtime").is_dir():
-            print(f'Removing active site namespace "{home.name}"')
-            _tear_down(home.name, platform)
-        else:
-            shutil.rmtree(home)
-            print(f'Namespace "{home.name}" has been removed')
-
-
 def _input(call: Call, verb: str) -> tuple[str, str]:
     """(namespace, text) of `-f`."""
     wrong: list[str] = []
-    _none(call, wrong, "This command does not accept arguments")
+    no_arguments(call, wrong, "This command does not accept arguments")
     name = str(call["filename"])
     if not name:
         what = "a file to apply" if verb == "apply" else "a file to delete custom resources"

@@ -6,7 +6,7 @@ import os
 from typing import Protocol
 
 from ..model import units
-from ..model.engine import Container, Engine, default_endpoint
+from ..model.engine import Container, Engine, EngineError, default_endpoint
 from ..model.layout import CERTS, ROUTER, RUNTIME, SCRIPTS, namespace_path, shown_path
 from ..model.site_state import StateError
 
@@ -109,7 +109,10 @@ class ContainerRouter:
                 f"{home / CERTS}:/etc/skupper-router/runtime/certs:z",
             ],
         )
-        self.engine.pull(image)
+        try:
+            self.engine.pull(image)
+        except EngineError as error:
+            raise EngineError(f"failed to pull router image {image}: {error}") from error
         if self.engine.exists(self.name):
             raise StateError(f"container {self.name} already exists (component: router)")
         self.engine.create(container)

@@ -10,7 +10,16 @@ from collections.abc import Callable
 from functools import partial
 
 from ..model.kinds import CLI_VERSION
-from . import kube_connector, kube_link, kube_listener, kube_site, kube_token, local_nouns, local_system
+from . import (
+    controller,
+    kube_connector,
+    kube_link,
+    kube_listener,
+    kube_site,
+    kube_token,
+    local_nouns,
+    local_system,
+)
 from .bundle import generate as generate_bundle
 from .command import Call, Command, Flag, Run
 
@@ -273,10 +282,10 @@ def _system() -> Command:
         (
             "install",
             "Install local system infrastructure and configure the environment",
-            local_system.install,
+            controller.install,
             [reload],
         ),
-        ("uninstall", "Remove local system infrastructure", local_system.uninstall, [force]),
+        ("uninstall", "Remove local system infrastructure", controller.uninstall, [force]),
         ("generate-bundle <bundle-file>", "Generate a bundle", generate_bundle, bundle),
         ("apply", "Create or update resources using files or standard input.", local_system.apply, [file]),
         ("delete", "Delete resources using files or standard input.", local_system.delete, [file]),

@@ -15,6 +15,18 @@ from .layout import in_container, runtime_dir
 
 LOCAL = {"127.0.0.1", "::1"}
 OLDEST_PODMAN = 4
+_ADVICE = (
+    "Recommendation: "
+    """
+If the image is being pulled from an authenticated registry,
+make sure to log in first, using:
+
+    podman login <registry-url>
+
+In case you are using a custom authentication file, you should
+set the REGISTRY_AUTH_FILE environment variable.
+"""
+)
 
 
 class EngineError(Exception):
@@ -23,13 +35,14 @@ class EngineError(Exception):
 
 @dataclass
 class Container:
-    """A container that Skupper runs: on the host's network, back by itself."""
+    """A container that Skupper runs, on the host's network."""
 
     name: str
     image: str
     env: dict[str, str]
     labels: dict[str, str] = field(default_factory=dict)
     binds: list[str] = field(default_factory=list)
+    restart: str = "always"
 
     def body(self) -> dict[str, Any]:
         """What the engine is asked to create."""
@@ -37,7 +50,7 @@ class Container:
             "Binds": self.binds,
             "NetworkMode": "host",
             "OomScoreAdj": 100,
-            "RestartPolicy": {"Name": "always"},
+            "RestartPolicy": {"Name": self.restart},
         }
         if os.getuid():
             host["UsernsMode"] = "keep-id"
@@ -145,9 +158,9 @@ class Engine:
         try:
             answer = self._must("POST", f"/images/create?fromImage={quote(name, safe='')}&tag={quote(tag)}")
         except EngineError as error:
-            raise EngineError(f"error pulling image {image}: {error}") from error
+            raise EngineError(f"error pulling image {image}: {error}\n\n{_ADVICE}") from error
         if isinstance(answer, dict) and answer.get("error"):
-            raise EngineError(f"unable to pull image {image}: {answer['error']}")
+            raise EngineError(f"unable to pull image {image}: {answer['error']}\n\n{_ADVICE}")
 
     def exists(self, name: str) -> bool:
         """Whether there is a container of this name."""

@@ -79,38 +79,45 @@ def systemctl(*words: str) -> bool:
     return done.returncode == 0
 
 
-def create(platform: str, namespace: str, site_id: str) -> None:
-    """Write, enable and start it; in a container only write."""
+def put(path: Path, text: str) -> None:
+    """Write, enable and start a unit; in a container only write it."""
     if not in_container() and not systemctl("list-units", "--no-pager"):
         raise UnitError("SystemD is not enabled" + (" at user level" if os.getuid() else ""))
-    path = unit_path(namespace)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(unit_text(platform, namespace, site_id), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     path.chmod(path.stat().st_mode & 0o644)
     if in_container():
         return
-    name = service(namespace)
-    if not systemctl("enable", name):
+    if not systemctl("enable", path.name):
         raise UnitError(f"unable to enable service ({path}): exit status 1")
     if not systemctl("daemon-reload"):
         raise UnitError("Unable to user service daemon-reload: exit status 1")
-    if not systemctl("start", name):
+    if not systemctl("start", path.name):
         raise UnitError("Unable to start user service: exit status 1")
 
 
-def remove(namespace: str) -> None:
-    """Stop and remove it; what does not work is passed over."""
-    name = service(namespace)
+def drop(path: Path) -> None:
+    """Stop and remove a unit; what does not work is passed over."""
     if in_container():
-        unit_path(namespace).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         return
     if not systemctl("list-units", "--no-pager"):
         raise UnitError("SystemD is not enabled at user level")
-    systemctl("stop", name)
-    systemctl("disable", name)
-    unit_path(namespace).unlink(missing_ok=True)
+    systemctl("stop", path.name)
+    systemctl("disable", path.name)
+    path.unlink(missing_ok=True)
     systemctl("daemon-reload")
-    systemctl("reset-failed", name)
+    systemctl("reset-failed", path.name)
+
+
+def create(platform: str, namespace: str, site_id: str) -> None:
+    """The unit of a site."""
+    put(unit_path(namespace), unit_text(platform, namespace, site_id))
+
+
+def remove(namespace: str) -> None:
+    """No unit of a site any more."""
+    drop(unit_path(namespace))
 
 
 def linger_advice() -> str:
