@@ -96,7 +96,7 @@ EXAMPLES = r"""
     platform: podman
     namespace: private-ai
     state: absent
-    backup: /root/private-ai-skupper.tar.gz
+    backup: /var/backups/private-ai-skupper.tar.gz
 """
 
 RETURN = r"""

@@ -93,7 +93,7 @@ EXAMPLES = r"""
     namespace: chatbot
     redemptions_allowed: 5
     expiration_window: 1h
-    dest: /root/branches.yaml
+    dest: /etc/private-ai/branches.yaml
 """
 
 RETURN = r"""

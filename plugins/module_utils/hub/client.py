@@ -59,13 +59,10 @@ def _library() -> t.Any:
     os.environ.update(_QUIET)
     try:
         import huggingface_hub
-        from huggingface_hub import set_client_factory  # noqa: F401
     except ImportError as error:
-        try:
-            found = f"huggingface_hub {huggingface_hub.__version__} is there"
-        except (NameError, UnboundLocalError, AttributeError):
-            found = str(error)
-        raise LibraryMissing(found) from error
+        raise LibraryMissing(str(error)) from error
+    if not hasattr(huggingface_hub, "set_client_factory"):
+        raise LibraryMissing(f"huggingface_hub {huggingface_hub.__version__} is there")
     huggingface_hub.utils.logging.set_verbosity_error()
     return huggingface_hub
 
@@ -273,7 +270,7 @@ def _file_of(entry: t.Any) -> File:
                 f"the Hub lists {entry.path!r} with {size} and with {entry.lfs.size} bytes; report it to the "
                 "repository"
             )
-    kind, _, digest = identity.partition(":")
+    kind, digest = identity.split(":", 1)
     if (
         size < 0
         or len(digest) != {"sha256": 64, "git": 40}[kind]

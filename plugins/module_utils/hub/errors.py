@@ -56,7 +56,7 @@ def waiting_time(headers: t.Mapping[str, str]) -> float | None:
     """Return the seconds that an answer asks to wait, by ``Retry-After`` or the rate limit's headers."""
     lower = {name.lower(): value for name, value in headers.items()}
     for field in lower.get("ratelimit", "").split(";"):
-        name, _, value = field.strip().partition("=")
+        name, value = (*field.strip().split("=", 1), "")[:2]
         if name == "t" and value.isdigit() and ";r=0" in lower["ratelimit"].replace(" ", ""):
             return float(value)
     after = lower.get("retry-after", "").strip()

@@ -184,7 +184,7 @@ def observe(folder: str, full: bool, sha256: t.Callable[[str], str]) -> Found:
     record = read_record(folder)
     if record is None:
         return Found(True, None, {}, {}, {})
-    snapshot, times = record
+    snapshot, times = record  # pylint: disable=unpacking-non-sequence
     good: dict[str, str] = {}
     problems: dict[str, str] = {}
     modes: dict[str, str] = {}

@@ -78,7 +78,7 @@ def explain(status: int, body: t.Any, method: str, path: str, host: str) -> Skup
     elif status == 403 and "is being terminated" not in message:
         text = (
             f"not allowed at {host}: {message or 'forbidden'}; grant it, for example with a Role for the API "
-            f"group {API_VERSION.split('/')[0]} and a RoleBinding in the namespace"
+            f"group {API_VERSION.partition('/')[0]} and a RoleBinding in the namespace"
         )
     elif status == 404 and not said.get("details", {}).get("name"):
         return MissingPrerequisite(CRDS_MISSING.format(host=host, group=API_VERSION))

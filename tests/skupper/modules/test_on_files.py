@@ -201,19 +201,19 @@ def test_variables_of_the_caller_do_not_mislead(host: Host) -> None:
 
 
 def test_two_users_have_sites_of_their_own(host: Host) -> None:
-    host.run("install", "-d", "-o", "1234", "/home/other")
-    host.write("/etc/passwd", host.read("/etc/passwd") + "other:x:1234:1234::/home/other:/bin/sh\n")
+    host.run("install", "-d", "-o", "1234", "/srv/other")
+    host.write("/etc/passwd", host.read("/etc/passwd") + "other:x:1234:1234::/srv/other:/bin/sh\n")
     host.run("chmod", "a+rx", *map(str, [host.folder, *host.folder.parents][:-1]))
     host.module("skupper_site", **WHERE, name="east")
     arguments = {**WHERE, "name": "west", "executable": host.cli}
     done = host.run(
         *["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups"],
-        *["env", "HOME=/home/other", sys.executable, "-m"],
+        *["env", "HOME=/srv/other", sys.executable, "-m"],
         "ansible_collections.private_ai.chatbot.plugins.modules.skupper_site",
         stdin=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
     )
     assert '"changed": true' in done.stdout, done
-    mine = "/home/other/.local/share/skupper/namespaces/east/input/resources/Site-west.yaml"
+    mine = "/srv/other/.local/share/skupper/namespaces/east/input/resources/Site-west.yaml"
     assert "name: west" in host.read(mine)
     assert host.run("ls", str(INPUT)).stdout.split() == ["Site-east.yaml"]
 

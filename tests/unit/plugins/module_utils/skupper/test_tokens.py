@@ -96,7 +96,7 @@ def test_probe_says_no_only_when_it_is_sure(monkeypatch: pytest.MonkeyPatch) -> 
         late = tokens.probe(token(f"https://127.0.0.1:{port}/x"), limit=0.2)
     assert late.good is None and "did not answer within 0.2 s" in late.reason
     with socket.create_server(("127.0.0.1", 0)) as odd:
-        thread = threading.Thread(target=lambda: odd.accept()[0].close())
+        thread = threading.Thread(target=lambda: odd.accept()[0].close())  # pylint: disable=unnecessary-lambda
         thread.start()
         broken = tokens.probe(token(f"https://127.0.0.1:{odd.getsockname()[1]}/x"))
         thread.join()
