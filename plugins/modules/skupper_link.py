@@ -139,6 +139,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
     ACCESS_TOKEN,
     LINK,
     SECRET,
+    Kind,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.links import (
     check_probe,
@@ -156,6 +157,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.links i
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.namespaces import FileStore
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.ownership import Object, clean
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.plan import Plan
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.session import (
     COMMON_ARGUMENTS,
     WAIT_ARGUMENTS,
@@ -298,20 +300,26 @@ def by_link(session: Session, link: Link, name: str) -> dict[str, t.Any]:
     """Write the generated link where it differs."""
     if not session.module.check_mode:
         check_site(session)
-    plans = []
+    plans: list[tuple[Kind, Plan]] = []
+    steps: list[Step] = []
     for obj in generated(session, link):
         kind = SECRET if obj["kind"] == SECRET.name else LINK
-        plans.append((kind, session.plan(obj, session.find(kind, obj["metadata"]["name"]))))
-    changed = [(kind, plan) for kind, plan in plans if plan.changed]
-    session.act(
-        [
-            (
-                f"writing {kind.name} {plan.desired['metadata']['name']}",
-                partial(session.store.apply, plan),
+        own = obj["metadata"]["name"]
+        live = session.find(kind, own)
+        if live is not None and live.get("type") != obj.get("type"):
+            # The type of a Secret cannot be changed, and the controller takes one type only.
+            steps.append(
+                (f"removing the Secret {own} of another type", partial(session.store.delete, kind, own))
             )
-            for kind, plan in changed
-        ]
-    )
+            plans.append((kind, Plan(obj, live, obj, True)))
+        else:
+            plans.append((kind, session.plan(obj, live)))
+    changed = [(kind, plan) for kind, plan in plans if plan.changed]
+    steps += [
+        (f"writing {kind.name} {plan.desired['metadata']['name']}", partial(session.store.apply, plan))
+        for kind, plan in changed
+    ]
+    session.act(steps)
     fresh = [plan.desired for kind, plan in changed if kind is LINK]
     session.act([(f"waking link {name}", lambda: touch(session, fresh))])
     now = [plan.after or plan.desired for kind, plan in plans if kind is LINK]

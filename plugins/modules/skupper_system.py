@@ -384,11 +384,8 @@ def started(session: Session, system: System) -> dict[str, t.Any]:
     steps: list[Step] = [(f"{word} of namespace {session.namespace}", calls[word]) for word in words]
     session.act(steps)
     moved = any(word in words for word in ("start", "reload", "revive"))
-    if moved and not session.module.check_mode:
-        # Files that a former version of the command left behind are copied with their modes.
-        system.close_files(open_files(system.store.root))
-        if params["wait"]:
-            system.wait()
+    if moved and params["wait"] and not session.module.check_mode:
+        system.wait()
     before = {"running": state.running, "pending": list(state.pending), "open files": list(state.open_files)}
     settled = "reload" in words or "start" in words
     after = {

@@ -20,15 +20,23 @@ class Api:
     plane: ControlPlane | None
 
 
-@pytest.fixture(scope="session")
-def api() -> Iterator[Api]:
-    """The API server of this test session."""
+def serve(controllers: bool) -> Iterator[Api]:
+    """Yield the API that TEST_KUBECONFIG names, or else one of ours, which ends afterwards.
+
+    :param controllers: whether ours has Kubernetes' controllers; without them it is there sooner.
+    """
     given = os.environ.get("TEST_KUBECONFIG")
     if given:
         yield Api(Path(given), None)
         return
-    plane = ControlPlane(controllers=True).start()
+    plane = ControlPlane(controllers=controllers).start()
     try:
         yield Api(plane.kubeconfig, plane)
     finally:
         plane.stop()
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[Api]:
+    """The API server of this test session."""
+    yield from serve(controllers=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .conditions import Verdict, Watch, conditions_of, wait_message
+from .conditions import Verdict, Watch, conditions_of, is_true, wait_message
 from .describe import describe
 from .errors import WaitFailed
 from .kinds import KUBERNETES, Kind
@@ -102,8 +102,10 @@ def present(
     session.act(steps)
     after = plan.after or desired
     if target is not None and waits(session):
+        if live is not None and not plan.changed and is_true(live, target):
+            return plan, live
         return plan, wait_for(session, kind, name, target)
-    if session.module.check_mode:
+    if session.module.check_mode or (live is not None and not plan.changed):
         return plan, after
     return plan, session.store.get(kind, name) or after
 

@@ -110,6 +110,16 @@ def test_tokens_that_cannot_be_redeemed(
     assert CODE not in str(result) and "BEGIN CERTIFICATE" not in str(result)
 
 
+def test_what_the_command_says_of_a_token_is_hidden(host: Host, server: GrantServer) -> None:
+    chatty = host.folder / "chatty"
+    chatty.write_text('#!/bin/sh\n[ "$1" = version ] && echo 2.2.1 && exit\ncat "$7" && exit 1\n')
+    chatty.chmod(0o755)
+    path = host.folder / "token.yaml"
+    path.write_text(server.token())
+    result = host.module("skupper_link", **WHERE, token_file=str(path), executable=str(chatty))
+    assert result["failed"] and "kind: AccessToken" in result["msg"] and CODE not in str(result)
+
+
 @pytest.mark.parametrize(
     "text, message",
     [

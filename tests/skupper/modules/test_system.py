@@ -145,6 +145,54 @@ def test_router_that_ends_again(defined: Host) -> None:
     assert time.monotonic() - began >= 2
 
 
+PODMAN = """\
+#!/bin/sh
+# Stand-in for podman where the one container is that the system controller runs in.
+case "$1 $2" in
+"container inspect") cat /run/controller.json 2>/dev/null || exit 125 ;;
+"rm --force") rm /run/controller.json ;;
+esac
+"""
+INSTALLER = """\
+#!/bin/sh
+# Stand-in for a command that can install, which the other stand-in does only before a container engine.
+case "$*" in
+*" system install --reload-type "*)
+  for type; do :; done
+  printf '[{"State": {"Running": true}, "Config": {"Env": ["SKUPPER_SYSTEM_RELOAD_TYPE=%s"]}}]' "$type" \\
+    >/run/controller.json
+  ;;
+*) exec CLI "$@" ;;
+esac
+"""
+
+
+def test_controller_is_installed_changed_and_removed(host: Host) -> None:
+    for name, text in (("podman", PODMAN), ("installer", INSTALLER.replace("CLI", host.cli))):
+        (host.folder / name).write_text(text)
+        (host.folder / name).chmod(0o755)
+    options: dict[str, Any] = {
+        "platform": "podman",
+        "executable": str(host.folder / "installer"),
+        "environ": {"PATH": f"{host.folder}:{host.environ['PATH']}"},
+    }
+
+    def call(state: str, **more: Any) -> list[str]:
+        predicted = host.module("skupper_system", **options, state=state, check=True, **more)
+        done = host.module("skupper_system", **options, state=state, **more)
+        assert predicted["actions"] == done["actions"] and predicted["diff"] == done["diff"]
+        assert done["changed"] == bool(done["actions"])
+        actions: list[str] = done["actions"]
+        return actions
+
+    assert call("uninstalled") == []
+    assert call("installed") == ["install"]
+    assert call("installed") == []
+    assert call("installed", reload_type="auto") == ["uninstall", "install"]
+    assert call("installed", reload_type="auto") == []
+    assert call("uninstalled") == ["uninstall"]
+
+
 def test_controller_is_for_containers(host: Host) -> None:
     result = host.module("skupper_system", **WHERE, state="installed")
     assert result["failed"] and "state=installed is for platform podman and docker" in result["msg"]
