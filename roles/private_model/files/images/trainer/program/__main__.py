@@ -1,0 +1,63 @@
+"""Trains a model with InstructLab, alone in its container: checks the data, trains or goes on, writes the result.
+
+    python program check --base DIR (--data FILE | --taxonomy DIR) [--max-seq-len N ...]
+    python program run   --base DIR (--data FILE | --taxonomy DIR) --work DIR --result DIR [...]
+
+`check` writes nothing. Both end with one line `result: {JSON}`; what a person may want to see meanwhile stands on lines that
+begin with `progress:`. Exit status 2: the data or the settings are not fit, `problems` says why; 1: the training failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import inputs
+from common import Unfit, versions
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("command", choices=("check", "run"))
+    parser.add_argument("--base", type=Path, required=True, help="model in Hugging Face form")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="JSON lines of messages")
+    source.add_argument("--taxonomy", type=Path, help="directory with qna.yaml files")
+    parser.add_argument("--work", type=Path, help="directory for prepared data and checkpoints")
+    parser.add_argument("--result", type=Path, help="empty directory for the trained model")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--effective-batch-size", type=int, default=8)
+    parser.add_argument("--max-batch-len", type=int, default=2048)
+    parser.add_argument("--max-seq-len", type=int, default=512)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("base", "float32"), default="base")
+    parser.add_argument("--keep-checkpoints", type=int, default=1)
+    options = parser.parse_args()
+    if options.command == "run" and not (options.work and options.result):
+        parser.error("run needs --work and --result")
+    return options
+
+
+def main() -> int:
+    """Entry point; returns the exit status."""
+    options = arguments()
+    try:
+        prepared = inputs.prepare(options)
+        result = {"ok": True, "data": prepared.summary(), "versions": versions()}
+        if options.command == "run":
+            # torch and ilab are needed from here on only.
+            import supervise
+
+            result |= supervise.run(options, prepared)
+    except Unfit as error:
+        print("result: " + json.dumps({"ok": False, "problems": error.problems}), flush=True)
+        return error.status
+    print("result: " + json.dumps(result), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
