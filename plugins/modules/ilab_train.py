@@ -51,15 +51,15 @@ options:
     default: present
   base:
     description:
-      - Directory on the host with the model to begin with, in the form of Hugging Face, with safetensors and a
-        chat template. Needed for O(state=present).
+      - Directory on the host with the model to begin with, in the form of Hugging Face, with safetensors and
+        a chat template. Needed for O(state=present).
     type: path
   data:
     description:
       - File on the host with one conversation on each line, such as
         C({"messages":[{"role":"user","content":"..."},{"role":"assistant","content":"..."}]}).
-      - An answer may begin with its thinking, C(<think>...</think>). Where the base's chat template begins every
-        answer with C(<think>), answers without it get an empty one.
+      - An answer may begin with its thinking, C(<think>...</think>). Where the base's chat template begins
+        every answer with C(<think>), answers without it get an empty one.
     type: path
   taxonomy:
     description:
@@ -96,8 +96,8 @@ options:
   device:
     description:
       - V(cpu) uses ilab's full pipeline.
-      - V(cuda) uses its accelerated pipeline, on all GPUs of O(devices). It needs an O(image) with CUDA's torch,
-        which this collection does not build.
+      - V(cuda) uses its accelerated pipeline, on all GPUs of O(devices). It needs an O(image) with CUDA's
+        torch, which this collection does not build.
     type: str
     choices: [cpu, cuda]
     default: cpu
@@ -109,13 +109,14 @@ options:
   dtype:
     description:
       - V(base) writes the trained weights in the type of the base's.
-      - V(float32) writes them as they were trained, twice as large as most bases. Nothing is rounded before they
-        are quantised.
+      - V(float32) writes them as they were trained, twice as large as most bases. Nothing is rounded before
+        they are quantised.
     type: str
     choices: [base, float32]
     default: base
   threads:
-    description: Threads for computing; 0 means one for each core.
+    description: Threads for computing. V(0) means one for each core, but one alone for models of less than 20
+      million parameters.
     type: int
     default: 0
   memory:
@@ -127,8 +128,8 @@ options:
     default: {}
   checkpoint_dir:
     description:
-      - Directory on the host for checkpoints, of its own; removed after the training. Without it, a hidden one
-        beside O(dest).
+      - Directory on the host for checkpoints, of its own; removed after the training. Without it, a hidden
+        one beside O(dest).
     type: path
   keep_checkpoints:
     description: Checkpoints that are kept while training, at least 1. One more is being written.
@@ -136,8 +137,8 @@ options:
     default: 1
   verify:
     description:
-      - V(quick) reads large files again only when their size, times or inode differ from what O(checksum_cache)
-        remembers.
+      - V(quick) reads large files again only when their size, times or inode differ from what
+        O(checksum_cache) remembers.
       - V(full) reads every file.
     type: str
     choices: [quick, full]
@@ -224,10 +225,14 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.directories imp
     Lock,
     Places,
     check_places,
+    recover,
     remove,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.files import Checksums, sha256_of
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient, PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
     fail,
@@ -288,7 +293,9 @@ def check_options(params: dict[str, t.Any]) -> None:
         raise ValueError("device is cuda and devices is empty; name the GPUs, such as nvidia.com/gpu=all")
 
 
-def wanted_inputs(params: dict[str, t.Any], sha256: t.Callable[[str], str]) -> tuple[model.Base, dict[str, t.Any]]:
+def wanted_inputs(
+    params: dict[str, t.Any], sha256: t.Callable[[str], str]
+) -> tuple[model.Base, dict[str, t.Any]]:
     """Return what is known of the base and the inputs of the training; ValueError with what is wrong."""
     base = model.read(params["base"])
     files = {name: os.path.join(params["base"], name) for name in base.files}
@@ -297,7 +304,8 @@ def wanted_inputs(params: dict[str, t.Any], sha256: t.Callable[[str], str]) -> t
         closed += [path for path in [params["data"]] if path and not os.stat(path).st_mode & 0o004]
         if closed:
             raise ValueError(
-                f"{', '.join(closed)} cannot be read by the user inside the container; let all read it (chmod a+r)"
+                f"{', '.join(closed)} cannot be read by the user inside the container; let all read it "
+                "(chmod a+r)"
             )
     found = data.digest(params, sha256)
     if params["data"]:
@@ -309,9 +317,13 @@ def check_data(module: AnsibleModule, client: PodmanClient) -> None:
     """In check mode: let the image look at the data, when there is an image; it writes nothing."""
     params = module.params
     if not client.exists("image", params["image"]):
-        module.warn(f"the image {params['image']} does not exist yet; of the data only their form was checked")
+        module.warn(
+            f"the image {params['image']} does not exist yet; of the data only their form was checked"
+        )
         return
-    done, result = run_tool(client, run.tool_params(params, "check"), Progress(None, ""), timeout=params["timeout"])
+    done, result = run_tool(
+        client, run.tool_params(params, "check"), Progress(None, ""), timeout=params["timeout"]
+    )
     run.answer(done, result, "checking the data", None, params["timeout"])
 
 
@@ -359,7 +371,12 @@ def run_present(module: AnsibleModule, client: PodmanClient, places: Places, wor
         run.check_room(params, need, places, work)
         progress = Progress(params["progress_file"], f"training {params['name']}")
         with Lock(places.lock, params["lock_timeout"], progress.say):
-            result["training"] = run.train(client, params, inputs, places, work, progress)
+            # A run that was cut or waited for may have made it.
+            recover(places)
+            now = record.read(places.dest)
+            if not now or record.inputs_of(now) != inputs or record.drift(places.dest, now, sha256_of):
+                now = run.train(client, params, inputs, places, work, progress)
+            result["training"] = now
         if progress.problem:
             module.warn(progress.problem)
         for name, entry in result["training"]["files"].items():

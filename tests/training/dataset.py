@@ -77,9 +77,7 @@ def main(train: str, questions: str) -> None:
     """Write both files."""
     lines = [json.dumps(row, ensure_ascii=False) for row in conversations()]
     Path(train).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    Path(questions).write_text(
-        json.dumps(held_out(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+    Path(questions).write_text(json.dumps(held_out(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,13 @@ def tool_argv(params: t.Mapping[str, t.Any], rootless: bool) -> list[str]:
     :param params: name, image, argv, mounts (source, target, read_only), and where given entrypoint, env,
         ulimits, memory, cpus, devices, tmpfs_size, network.
     """
-    argv = ["run", "--rm", f"--name={params['name']}", f"--label={MANAGED_LABEL}={MANAGED_VALUE}", "--pull=never"]
+    argv = [
+        "run",
+        "--rm",
+        f"--name={params['name']}",
+        f"--label={MANAGED_LABEL}={MANAGED_VALUE}",
+        "--pull=never",
+    ]
     argv += [f"--network={params.get('network') or 'none'}", "--read-only", "--cap-drop=all"]
     argv += ["--security-opt=no-new-privileges", "--log-driver=none"]
     # What is mounted keeps its SELinux label: it belongs to others too.
@@ -39,7 +45,9 @@ def tool_argv(params: t.Mapping[str, t.Any], rootless: bool) -> list[str]:
     # Rootless, the files stay those of the user who runs it.
     argv += [f"--userns=keep-id:uid={USER},gid={USER}"] if rootless else []
     argv.append(f"--user={USER}:{USER}")
-    argv.append("--tmpfs=/tmp:rw,mode=1777" + (f",size={params['tmpfs_size']}" if params.get("tmpfs_size") else ""))
+    argv.append(
+        "--tmpfs=/tmp:rw,mode=1777" + (f",size={params['tmpfs_size']}" if params.get("tmpfs_size") else "")
+    )
     argv += [f"--mount={mount_argument(mount)}" for mount in params["mounts"]]
     argv += [f"--env={name}={value}" for name, value in sorted((params.get("env") or {}).items())]
     argv += [f"--ulimit={name}={value}" for name, value in sorted((params.get("ulimits") or {}).items())]
@@ -57,7 +65,7 @@ def hand_over(path: str, rootless: bool) -> None:
 
 
 def drop_left_over(client: PodmanClient, name: str) -> bool:
-    """Remove the container of a run that was killed; return whether there was one. It may still be working."""
+    """Remove the container of a killed run, which may still work; return whether there was one."""
     if not client.exists("container", name):
         return False
     client.run(["rm", "--force", "--time=0", "--ignore", name])

@@ -36,26 +36,27 @@ def tell(problems: t.Sequence[str], what: str) -> str:
 def row_problem(row: t.Any) -> str | None:
     """Return what is wrong with one row, None when nothing is."""
     if not isinstance(row, dict):
-        return f"it is {_kind(row)}; an object with the key messages is expected"
+        return f"it is {_kind(row)}, not an object with the key messages"
     messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
-        return "it has no messages; a list of {role, content} is expected"
+        return "it has no messages, a list of {role, content}"
     before = ""
     for number, message in enumerate(messages, 1):
         if not isinstance(message, dict):
-            return f"message {number} is {_kind(message)}; an object with role and content is expected"
+            return f"message {number} is {_kind(message)}, not an object with role and content"
         role, content = message.get("role"), message.get("content")
         if role not in ROLES:
-            return f"message {number} has the role {role!r}; known are {', '.join(ROLES)}"
+            return f"message {number} has the role {role!r}, known are {', '.join(ROLES)}"
         if not isinstance(content, str) or not content.strip():
             return f"message {number} ({role}) has no text in content"
         if role == "system" and number > 1:
             return f"message {number} has the role system, which may be the first one only"
         if role == before or (role == "assistant" and before != "user"):
-            return f"message {number} has the role {role} after {before or 'nothing'}; user and assistant take turns"
+            after = before or "nothing"
+            return f"message {number} has the role {role} after {after}, but user and assistant take turns"
         before = role
     if before != "assistant":
-        return f"its last message has the role {before}; it must be an answer (assistant)"
+        return f"its last message has the role {before}, it must be an answer (assistant)"
     return None
 
 
@@ -80,8 +81,8 @@ def check_rows(path: str) -> int:
                 problem = row_problem(json.loads(raw.decode("utf-8")))
             except UnicodeDecodeError as error:
                 problem = f"it is not UTF-8 (byte {error.start + 1})"
-            except ValueError as error:
-                problem = f"it is not JSON: {error}"
+            except json.JSONDecodeError as error:
+                problem = f"it is not JSON: {error.msg} (character {error.pos + 1})"
             if problem:
                 problems.append(f"line {number}: {problem}")
     if problems:
@@ -100,7 +101,8 @@ def taxonomy_files(folder: str) -> list[str]:
             found.append(os.path.relpath(os.path.join(root, TAXONOMY_FILE), folder))
     if not found:
         raise DataError(
-            f"{folder} holds no {TAXONOMY_FILE}; put one into each folder below knowledge/ or compositional_skills/"
+            f"{folder} holds no {TAXONOMY_FILE}; put one into each folder below knowledge/ or "
+            "compositional_skills/"
         )
     return sorted(found)
 

@@ -92,7 +92,7 @@ def _json(folder: str, name: str) -> dict[str, t.Any]:
 
 
 def read(folder: str) -> Base:
-    """Return what is known of a model; ModelError when it cannot be trained, OSError when it cannot be read."""
+    """Return what is known of a model; ModelError when it cannot be trained."""
     if not os.path.isdir(folder):
         raise ModelError(f"base {folder!r} is not a directory; give one with a model in Hugging Face form")
     config = _json(folder, "config.json")
@@ -146,13 +146,15 @@ class Need(t.NamedTuple):
 def estimate(base: Base, max_batch_len: int, dtype: str, keep_checkpoints: int, device: str) -> Need:
     """Return what a training needs at least; it may need more.
 
-    ilab trains all weights in 32 bits. On a CPU weights and gradients are in memory, and for a batch the scores of
-    every word of the vocabulary, some three times over.
+    ilab trains all weights in 32 bits. On a CPU weights and gradients are in memory, and for a batch the
+    scores of every word of the vocabulary, some three times over.
     """
     # ilab gives an output layer of its own to models that share it with their embedding.
     trained = base.parameters + (base.vocabulary * base.hidden if base.tied else 0)
     program = 1_200_000_000
-    memory = program + (8 * trained + 12 * max_batch_len * base.vocabulary if device == "cpu" else 4 * trained)
+    memory = program + (
+        8 * trained + 12 * max_batch_len * base.vocabulary if device == "cpu" else 4 * trained
+    )
     # One more checkpoint is being written than is kept; going on from one copies it once more.
     work = 4 * trained * (keep_checkpoints + 2)
     return Need(memory, work, trained * (4 if dtype == "float32" else _SIZES[base.dtype]))

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use it from other collections or standalone plugins/modules!
-"""The record beside a trained model: what it was made from, with what outcome, and whether both still agree."""
+"""The record beside a trained model: what it was made from, and whether the two still agree."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ def read(folder: str) -> dict[str, t.Any] | None:
             found = json.load(stream)
     except (OSError, ValueError):
         return None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("files"), dict):
+    if (
+        not isinstance(found, dict)
+        or found.get("format") != FORMAT
+        or not isinstance(found.get("files"), dict)
+    ):
         return None
     return found
 
@@ -76,7 +80,9 @@ def drift(folder: str, record: t.Mapping[str, t.Any], sha256: t.Callable[[str], 
             found[name] = "changed"
         elif not os.stat(path).st_mode & 0o004:
             found[name] = "not readable by all"
-    found.update({name: "added" for name in os.listdir(folder) if name not in record["files"] and name != RECORD})
+    found.update(
+        {name: "added" for name in os.listdir(folder) if name not in record["files"] and name != RECORD}
+    )
     return found
 
 
@@ -88,7 +94,9 @@ def source(base: str) -> dict[str, t.Any]:
     except (OSError, ValueError):
         return {}
     names = ("repository", "commit")
-    return {name: found[name] for name in names if isinstance(found, dict) and isinstance(found.get(name), str)}
+    return {
+        name: found[name] for name in names if isinstance(found, dict) and isinstance(found.get(name), str)
+    }
 
 
 def record(

@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use it from other collections or standalone plugins/modules!
-"""The one place that trains: checks that there is room, runs the container, and puts the result in its place."""
+"""The one place that trains: looks for room, runs the container, puts the result in its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import os
 import shutil
 import typing as t
 
-from ..directories import Places, clear, put_in_place, recover
+from ..directories import Places, clear, put_in_place
 from ..files import sha256_of, write_file
 from ..podman.client import PodmanClient, PodmanError
 from ..podman.tool import hand_over, run_tool
@@ -33,6 +33,7 @@ OPTIONS = (
     "max_seq_len",
     "device",
     "dtype",
+    "threads",
     "keep_checkpoints",
 )
 
@@ -42,7 +43,9 @@ def container_name(dest: str) -> str:
     return f"private-ai-train-{record.digest({'dest': os.path.realpath(dest)})[:12]}"
 
 
-def tool_params(params: t.Mapping[str, t.Any], command: str, work: str = "", result: str = "") -> dict[str, t.Any]:
+def tool_params(
+    params: t.Mapping[str, t.Any], command: str, work: str = "", result: str = ""
+) -> dict[str, t.Any]:
     """Return what run_tool needs for one command of the program."""
     kind = "data" if params["data"] else "taxonomy"
     target = "/data.jsonl" if params["data"] else "/taxonomy"
@@ -55,13 +58,11 @@ def tool_params(params: t.Mapping[str, t.Any], command: str, work: str = "", res
         mounts += [{"source": work, "target": "/work"}, {"source": result, "target": "/result"}]
         argv += ["--work=/work", "--result=/result"]
     argv += [f"--{name.replace('_', '-')}={params[name]}" for name in OPTIONS]
-    threads = params["threads"]
     return {
         "name": container_name(params["dest"]) + ("" if command == "run" else f"-check-{os.getpid()}"),
         "image": params["image"],
         "argv": argv,
         "mounts": mounts,
-        "env": {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")} if threads else {},
         "ulimits": params["ulimits"],
         "devices": params["devices"],
         "memory": params["memory"],
@@ -71,7 +72,7 @@ def tool_params(params: t.Mapping[str, t.Any], command: str, work: str = "", res
 def answer(
     done: Finished, result: dict[str, t.Any] | None, doing: str, log_file: str | None, timeout: int
 ) -> dict[str, t.Any]:
-    """Return the program's result; ValueError for unfit data, PodmanError for everything else that went wrong."""
+    """Return the program's result; ValueError for unfit data, PodmanError for all other failures."""
     if done.rc == 0 and result and result.get("ok"):
         return result
     problems = "; ".join((result or {}).get("problems") or [])
@@ -79,9 +80,13 @@ def answer(
         raise ValueError(problems)
     where = f"; the whole output is in {log_file}" if log_file else ""
     if done.rc == 124:
-        reason = f"did not end within {timeout} s (option timeout); run it again to go on from its last checkpoint"
+        reason = (
+            f"did not end within {timeout} s (option timeout); run it again to go on from its last checkpoint"
+        )
     elif done.rc in (137, -9) and not problems:
-        reason = "was killed, perhaps because the memory ran out; run it again to go on from its last checkpoint"
+        reason = (
+            "was killed, perhaps because the memory ran out; run it again to go on from its last checkpoint"
+        )
     else:
         reason = problems or f"failed with exit status {done.rc}: {' | '.join(done.tail[-5:])}"
     raise PodmanError(f"{doing} {reason}{where}", [], done.rc, "\n".join(done.tail))
@@ -111,8 +116,8 @@ def check_room(params: t.Mapping[str, t.Any], need: model.Need, places: Places, 
         free += used if os.stat(os.path.dirname(work) or "/").st_dev == device else 0
         if free < size:
             raise ValueError(
-                f"{folder} has {free} bytes free, training needs at least {size} (checkpoints and result; what is "
-                "there stays until then); make room, or name another checkpoint_dir"
+                f"{folder} has {free} bytes free, training needs at least {size} (checkpoints and result; "
+                "what is there stays until then); make room, or name another checkpoint_dir"
             )
 
 
@@ -139,7 +144,8 @@ def prepare_work(work: str, inputs: t.Mapping[str, t.Any], rootless: bool) -> No
         if not same:
             if os.listdir(work) and not os.path.isfile(marker):
                 raise ValueError(
-                    f"checkpoint_dir {work!r} holds files that are not of a training; name a directory of its own"
+                    f"checkpoint_dir {work!r} holds files that are not of a training; name a directory of "
+                    "its own"
                 )
             shutil.rmtree(work)
     os.makedirs(work, mode=0o755, exist_ok=True)
@@ -164,7 +170,6 @@ def train(
 ) -> dict[str, t.Any]:
     """Train and put the result in its place; return its record. What was there before stays until then."""
     rootless = os.geteuid() != 0
-    recover(places)
     clear(places)
     prepare_work(work, inputs, rootless)
     os.makedirs(places.staging, mode=0o700)

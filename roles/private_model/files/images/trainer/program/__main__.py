@@ -1,10 +1,12 @@
-"""Trains a model with InstructLab, alone in its container: checks the data, trains or goes on, writes the result.
+"""Trains a model with InstructLab, alone in its container: checks the data, trains or goes on, writes the
+result.
 
     python program check --base DIR (--data FILE | --taxonomy DIR) [--max-seq-len N ...]
     python program run   --base DIR (--data FILE | --taxonomy DIR) --work DIR --result DIR [...]
 
-`check` writes nothing. Both end with one line `result: {JSON}`; what a person may want to see meanwhile stands on lines that
-begin with `progress:`. Exit status 2: the data or the settings are not fit, `problems` says why; 1: the training failed.
+`check` writes nothing. Both end with one line `result: {JSON}`; what a person may want to see meanwhile
+stands on lines that begin with `progress:`. Exit status 2: the data or the settings are not fit, `problems`
+says why; 1: the training failed.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--max-seq-len", type=int, default=512)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=("base", "float32"), default="base")
+    parser.add_argument("--threads", type=int, default=0, help="0: one for each core, one for small models")
     parser.add_argument("--keep-checkpoints", type=int, default=1)
     options = parser.parse_args()
     if options.command == "run" and not (options.work and options.result):

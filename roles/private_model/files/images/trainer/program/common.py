@@ -6,7 +6,14 @@ import platform
 from importlib import metadata
 
 #: What shapes the outcome of a training.
-PACKAGES = ("instructlab", "instructlab-training", "instructlab-schema", "torch", "transformers", "safetensors")
+PACKAGES = (
+    "instructlab",
+    "instructlab-training",
+    "instructlab-schema",
+    "torch",
+    "transformers",
+    "safetensors",
+)
 
 
 class Unfit(Exception):

@@ -54,7 +54,8 @@ def write(checkpoint: Path, base: Path, out: Path, dtype: str) -> dict[str, Any]
     state = read(checkpoint)
     wanted = shapes(base)
     if HEAD in state and HEAD not in wanted and EMBEDDING in state:
-        # ilab loads models in a mode that separates an output layer from the embedding that it shares with the base.
+        # ilab loads models in a mode that separates an output layer from the embedding that it shares with
+        # the base.
         if torch.equal(state[HEAD], state[EMBEDDING]):
             del state[HEAD]
         else:
@@ -81,13 +82,19 @@ def write(checkpoint: Path, base: Path, out: Path, dtype: str) -> dict[str, Any]
     )
     for pattern in BESIDE:
         for file in base.glob(pattern):
-            if file.is_file() and not any(file.match(one) for one in NOT_BESIDE) and not file.name.startswith("."):
+            if (
+                file.is_file()
+                and not any(file.match(one) for one in NOT_BESIDE)
+                and not file.name.startswith(".")
+            ):
                 shutil.copyfile(file, out / file.name)
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     config["torch_dtype"] = str(target).removeprefix("torch.")
     if HEAD in wanted:
         config["tie_word_embeddings"] = False
-    (out / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (out / "config.json").write_text(
+        json.dumps(config, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
     for file in out.iterdir():
         file.chmod(0o644)
     return {"dtype": config["torch_dtype"], "parameters": sum(tensor.numel() for tensor in state.values())}

@@ -1,7 +1,8 @@
 """`ilab`, without the GGUF files that it writes after each epoch.
 
-`ilab model train --pipeline full` writes every checkpoint a second and third time, in a form that is right for LLaMA
-models only: for others the files are unusable or the attempt ends the training. Everything else is ilab's own.
+`ilab model train --pipeline full` writes every checkpoint a second and third time, in a form that is right
+for LLaMA models only: for others the files are unusable or the attempt ends the training. Everything else is
+ilab's own.
 """
 
 from __future__ import annotations

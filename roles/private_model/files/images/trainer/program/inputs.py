@@ -140,7 +140,8 @@ def check_packing(prepared: Prepared, effective_batch_size: int, max_batch_len: 
     row = prepared.origins[prepared.lengths.index(longest)]
     if longest > max_batch_len:
         raise Unfit(
-            f"max_batch_len is {max_batch_len}, the longest row ({row}) has {longest} tokens; raise max_batch_len"
+            f"max_batch_len is {max_batch_len}, the longest row ({row}) has {longest} tokens; raise "
+            "max_batch_len"
         )
     parts = 1
     while int(mean * effective_batch_size / parts) >= longest:
@@ -151,9 +152,10 @@ def check_packing(prepared: Prepared, effective_batch_size: int, max_batch_len: 
     while int(mean * needed) < longest:
         needed += 1
     raise Unfit(
-        f"effective_batch_size is {effective_batch_size} and max_batch_len {max_batch_len}, which do not fit rows of "
-        f"{mean:.0f} tokens on average and {longest} at most ({row}); take an effective_batch_size of {needed} or more "
-        f"and a max_batch_len of {2 * longest} or more, or make the rows more alike in length"
+        f"effective_batch_size is {effective_batch_size} and max_batch_len {max_batch_len}; rows of "
+        f"{mean:.0f} tokens on average and {longest} at most ({row}) do not fit: take an "
+        f"effective_batch_size of {needed} or more and a max_batch_len of {2 * longest} or more, "
+        "or make the rows more alike in length"
     )
 
 
@@ -164,6 +166,6 @@ def check_cuda() -> None:
     if not torch.cuda.is_available():
         built = torch.version.cuda or "none"
         raise Unfit(
-            f"device is cuda, but no GPU can be used here (CUDA of this image's torch: {built}); give an image with "
-            "CUDA's torch and the devices of the host (such as nvidia.com/gpu=all), or device: cpu"
+            f"device is cuda, but no GPU can be used here (CUDA of this image's torch: {built}); give an "
+            "image with CUDA's torch and the devices of the host (such as nvidia.com/gpu=all), or device: cpu"
         )

@@ -1,26 +1,29 @@
-"""Runs `ilab model train`, tells how far it is, and goes on from the last complete checkpoint after an interruption.
+"""Runs `ilab model train`, tells how far it is, and goes on from the last complete checkpoint after an
+interruption.
 
-The full pipeline of ilab (CPU) cannot resume: it writes the weights after each epoch, nothing of its optimizer. So the
-rest of the epochs is trained from these weights. Its learning rate is constant, so only Adafactor's running averages and
-the order of the rows begin anew. The accelerated pipeline (CUDA) resumes by itself, from its full state.
+The full pipeline of ilab (CPU) cannot resume: it writes the weights after each epoch, nothing of its
+optimizer. So the rest of the epochs is trained from these weights. Its learning rate is constant, so only
+Adafactor's running averages and the order of the rows begin anew. The accelerated pipeline (CUDA) resumes by
+itself, from its full state.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
-import zipfile
+import time
 from collections import deque
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import export
 import view
+from checkpoints import Log, last_complete, tidy
 from common import Unfit, say
 from inputs import Prepared
 
@@ -30,80 +33,27 @@ _SAVING = re.compile(r"Saving Model to: ")
 #: The accelerated pipeline's metrics.
 _METRIC = re.compile(r'"epoch": (\d+).*"step": (\d+).*"total_loss": ([0-9.e+-]+|nan|inf)', re.DOTALL)
 
-
-class Checkpoint(NamedTuple):
-    """Weights after so many epochs, counted over all runs."""
-
-    epochs: int
-    folder: Path
+#: Parameters below which more threads cost more than they bring.
+SMALL = 20_000_000
+#: Seconds between two lines about steps.
+PAUSE = 5.0
 
 
-def complete(folder: Path) -> bool:
-    """Whether ilab finished writing a checkpoint, and nothing of it was lost since."""
-    weights = folder / "pytorch_model.bin"
-    # ilab writes the configuration after the weights.
-    if not (folder / "config.json").is_file() or not weights.is_file():
-        return False
-    try:
-        with zipfile.ZipFile(weights) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
+def threads(base: Path, wanted: int) -> int:
+    """How many threads compute: what was asked for, else one for each core, but one for small models."""
+    parameters = sum(math.prod(shape) for shape in export.shapes(base).values())
+    return wanted or (1 if parameters < SMALL else len(os.sched_getaffinity(0)))
 
 
-def checkpoints(work: Path) -> list[Checkpoint]:
-    """Checkpoints of the full pipeline, the furthest last. ilab names them by 8 times the epoch."""
-    found = []
-    for folder in work.glob("checkpoints/from-*/hf_format/samples_*"):
-        start = int(folder.parents[1].name.removeprefix("from-"))
-        found.append(Checkpoint(start + int(folder.name.removeprefix("samples_")) // 8 + 1, folder))
-    return sorted(found)
-
-
-def last_complete(work: Path) -> Checkpoint | None:
-    """The checkpoint to go on from; half-written ones are removed."""
-    for found in reversed(checkpoints(work)):
-        if complete(found.folder):
-            return found
-        shutil.rmtree(found.folder)
-    return None
-
-
-def tidy(work: Path, keep: int) -> None:
-    """Remove all but the newest checkpoints; to be called while none is being written."""
-    for old in checkpoints(work)[:-keep]:
-        shutil.rmtree(old.folder, ignore_errors=True)
-
-
-class Log:
-    """The mean loss of each epoch, kept over interruptions."""
-
-    def __init__(self, path: Path, done: int) -> None:
-        self.path = path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        self.epochs = [entry for entry in map(_entry, lines) if entry and entry["epoch"] <= done]
-        self._write()
-
-    def _write(self) -> None:
-        lines = "".join(json.dumps(entry) + "\n" for entry in self.epochs)
-        self.path.write_text(lines, encoding="utf-8")
-
-    def add(self, epoch: int, losses: list[float]) -> None:
-        """Remember an epoch that is over."""
-        self.epochs.append({"epoch": epoch, "loss": round(sum(losses) / len(losses), 4)})
-        self._write()
-
-
-def _entry(line: str) -> dict[str, Any] | None:
-    try:
-        return dict(json.loads(line))
-    except ValueError:
-        return None
-
-
-def environ(work: Path) -> dict[str, str]:
+def environ(options: argparse.Namespace) -> dict[str, str]:
     """What ilab runs with: nothing of the network, its caches where there is room."""
+    work = options.work
+    count = str(threads(options.base, options.threads))
     own = {
+        "OMP_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        # On cores that others use, threads that spin while they wait take many times as long.
+        "OMP_WAIT_POLICY": "passive",
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
@@ -137,11 +87,11 @@ def command(options: argparse.Namespace, model: Path, epochs: int, output: Path)
 def train(options: argparse.Namespace, model: Path, start: int, output: Path, log: Log) -> None:
     """Run ilab to its end; Unfit with its last lines when it fails."""
     tail: deque[str] = deque(maxlen=12)
-    steps, losses, epoch = 0, [], start
+    steps, losses, epoch, said = 0, [], start, 0.0
     argv = command(options, model, options.epochs - start, output)
     process = subprocess.Popen(
         argv,
-        env=environ(options.work),
+        env=environ(options),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -162,10 +112,15 @@ def train(options: argparse.Namespace, model: Path, start: int, output: Path, lo
                 epoch, losses = now, []
                 tidy(options.work, options.keep_checkpoints)
             losses.append(float(found[3]))
-            of = f" of {steps}" if steps else ""
-            say(f"epoch {epoch} of {options.epochs}, step {found[2]}{of}, loss {losses[-1]:.4f}")
+            if time.monotonic() - said > PAUSE:
+                # How many there are differs a little between epochs.
+                of = f" of about {steps}" if steps else ""
+                mean = sum(losses) / len(losses)
+                say(f"epoch {epoch} of {options.epochs}, step {found[2]}{of}, mean loss {mean:.3f}")
+                said = time.monotonic()
         if _SAVING.search(line) and losses:
             log.add(epoch, losses)
+            say(f"epoch {epoch} of {options.epochs} is complete, mean loss {log.epochs[-1]['loss']:.3f}")
     status = process.wait()
     if status:
         reason = f"failed with exit status {status}"

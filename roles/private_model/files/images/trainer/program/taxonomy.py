@@ -1,7 +1,9 @@
-"""Reads a taxonomy (qna.yaml files), validated by instructlab-schema, into conversations; always the same ones.
+"""Reads a taxonomy (qna.yaml files), validated by instructlab-schema, into conversations; always the same
+ones.
 
-Knowledge: each question of each seed example with its answer. Skills: likewise, the context before the question where
-there is one. Nothing is made up: what a teacher model would add comes from `ilab data generate`.
+Knowledge: each question of each seed example with its answer. Skills: likewise, the context before the
+question where there is one. Nothing is made up: what a teacher model would add comes from `ilab data
+generate`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from typing import Any
 import yaml
 from common import Unfit
 
-_ERROR = re.compile(r"^ERROR: .*?:(?P<line>\d+):\d+ (?:\[(?P<path>\.[^ ]*|\.)\] )?(?P<message>.*)$", re.MULTILINE)
+_ERROR = re.compile(
+    r"^ERROR: .*?:(?P<line>\d+):\d+ (?:\[(?P<path>\.[^ ]*|\.)\] )?(?P<message>.*)$", re.MULTILINE
+)
 
 
 def files(folder: Path) -> list[Path]:
@@ -24,7 +28,8 @@ def files(folder: Path) -> list[Path]:
     found = sorted(folder.rglob("qna.yaml"), key=lambda path: path.relative_to(folder).as_posix())
     if not found:
         raise Unfit(
-            "the taxonomy holds no qna.yaml; put them below knowledge/ or compositional_skills/, one in each folder"
+            "the taxonomy holds no qna.yaml; put them below knowledge/ or compositional_skills/, one in "
+            "each folder"
         )
     return found
 
@@ -91,7 +96,9 @@ def conversations(content: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     for number, seed in enumerate(content["seed_examples"], 1):
         if "questions_and_answers" in seed:
             for part, pair in enumerate(seed["questions_and_answers"], 1):
-                rows.append((f"seed example {number}, question {part}", row(pair["question"], pair["answer"])))
+                rows.append(
+                    (f"seed example {number}, question {part}", row(pair["question"], pair["answer"]))
+                )
         else:
             context = str(seed.get("context", "")).strip()
             question = f"{context}\n\n{seed['question'].strip()}" if context else seed["question"]

@@ -9,8 +9,8 @@ from typing import Any
 AS_IT_IS = "as it is"
 KEEPS_THINKING = "keeps the thinking of the last answer"
 
-#: How R1's template and its likes find the thinking of an answer, to leave it out. ilab marks answers before the
-#: template sees them and crashes when a mark goes with the thinking.
+#: How R1's template and its likes find the thinking of an answer, to leave it out. ilab marks answers before
+#: the template sees them and crashes when a mark goes with the thinking.
 CUT = "'</think>' in content"
 KEEP = "('</think>' in content and not loop.last)"
 
@@ -23,7 +23,6 @@ def template_of(base: Path) -> tuple[str, str]:
     settings = json.loads((base / "tokenizer_config.json").read_text(encoding="utf-8"))
     text = settings.get("chat_template")
     return "tokenizer_config.json", text if isinstance(text, str) else ""
-
 
 
 def make(base: Path, folder: Path, rows: list[dict[str, Any]]) -> str:
