@@ -146,7 +146,8 @@ def exchange(one: str, other: str) -> bool:
     raise OSError(number, os.strerror(number), one, None, other)
 
 
-def sync_folder(path: str) -> None:
+def sync_path(path: str) -> None:
+    """Make a file or the names in a directory last."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -159,7 +160,7 @@ def recover(places: Places) -> bool:
     if places.current() == places.dest:
         return False
     os.rename(places.old, places.dest)
-    sync_folder(places.parent)
+    sync_path(places.parent)
     return True
 
 
@@ -172,7 +173,7 @@ def put_in_place(places: Places) -> None:
             shutil.rmtree(places.old)
         os.rename(places.dest, places.old)
         os.rename(places.tree, places.dest)
-    sync_folder(places.parent)
+    sync_path(places.parent)
     clear(places)
 
 
@@ -190,5 +191,5 @@ def remove(places: Places) -> None:
         shutil.rmtree(places.tree)
     if os.path.lexists(places.dest):
         os.rename(places.dest, places.tree)
-        sync_folder(places.parent)
+        sync_path(places.parent)
     clear(places)

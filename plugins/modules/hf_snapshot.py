@@ -243,6 +243,13 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.private_ai.chatbot.plugins.module_utils.directories import (
+    Lock,
+    Places,
+    check_places,
+    recover,
+    remove,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.files import Checksums, sha256_of
 from ansible_collections.private_ai.chatbot.plugins.module_utils.hub.client import (
     LibraryMissing,
@@ -254,14 +261,8 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.hub.errors impo
     HubError,
     without_secrets,
 )
-from ansible_collections.private_ai.chatbot.plugins.module_utils.hub.place import (
-    Lock,
-    Places,
-    check_places,
-    recover,
-    remove,
-)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.hub.snapshot import (
+    MANIFEST,
     NOTHING,
     Selection,
     Snapshot,
@@ -424,7 +425,7 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the options say, one run at a time for each destination."""
     params = module.params
     places = Places(params["dest"])
-    check_places(places, module.check_mode)
+    check_places(places, module.check_mode, MANIFEST, "a snapshot")
     progress = Progress(params["progress_file"], f"snapshot of {params['repository'] or places.dest}")
 
     def work() -> dict[str, t.Any]:

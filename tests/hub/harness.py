@@ -39,7 +39,7 @@ _FORKS.set_forkserver_preload(["tests.hub.preload"])
 KILLED = """
 import importlib, os, signal, sys
 where, name, when, count = {arguments!r}
-base = "ansible_collections.private_ai.chatbot.plugins.module_utils.hub."
+base = "ansible_collections.private_ai.chatbot.plugins.module_utils."
 holder = importlib.import_module(where if where == "os" else base + where.partition(":")[0])
 holder = getattr(holder, where.partition(":")[2]) if ":" in where else holder
 real, calls = getattr(holder, name), [0]
@@ -58,8 +58,8 @@ hf_snapshot.main()
 
 # As on a file system or kernel that cannot exchange two directories.
 NO_EXCHANGE = """
-from ansible_collections.private_ai.chatbot.plugins.module_utils.hub import place
-place.exchange = lambda one, other: False
+from ansible_collections.private_ai.chatbot.plugins.module_utils import directories
+directories.exchange = lambda one, other: False
 """
 
 

@@ -64,16 +64,16 @@ def test_killed_in_full_flight(
 
 #: Every step at which the module changes something, and whether the destination is new after a kill there.
 STEPS = [
-    ("download:Staging", "prepare", "after", 1, False),
-    ("download:Staging", "settle", "before", 1, False),
-    ("download:Staging", "settle", "after", 1, False),
-    ("update", "assemble", "before", 1, False),
+    ("hub.download:Staging", "prepare", "after", 1, False),
+    ("hub.download:Staging", "settle", "before", 1, False),
+    ("hub.download:Staging", "settle", "after", 1, False),
+    ("hub.update", "assemble", "before", 1, False),
     ("os", "link", "after", 2, False),
-    ("update", "assemble", "after", 1, False),
-    ("place", "exchange", "before", 1, False),
-    ("place", "exchange", "after", 1, True),
-    ("place", "clear", "before", 1, True),
-    ("place", "clear", "after", 1, True),
+    ("hub.update", "assemble", "after", 1, False),
+    ("directories", "exchange", "before", 1, False),
+    ("directories", "exchange", "after", 1, True),
+    ("directories", "clear", "before", 1, True),
+    ("directories", "clear", "after", 1, True),
 ]
 
 
@@ -175,7 +175,7 @@ def test_silent_server(run: Runner, hub: StandInHub, repository: Repository) -> 
 def test_damaged_part(run: Runner, repository: Repository, files: dict[str, bytes], folder: Path) -> None:
     """What lies there from a run before does not fit: it is thrown away, and the file comes whole."""
     progress = folder / "home" / "progress"
-    run.killed("download:Staging", "settle", "before", 1)
+    run.killed("hub.download:Staging", "settle", "before", 1)
     for path in run.staging.glob("files/*"):
         if path.name.startswith(repository.file(WEIGHTS).sha256):
             path.unlink()
@@ -208,6 +208,6 @@ def test_leftovers_of_another_revision_go(
     wait_until(lambda: part_size(run) == 1_000_000)
     started.kill()
     commit = repository.commit({"config.json": b"{}", "model.gguf": b"GGUF"})
-    run.killed("update", "assemble", "before", revision=commit)
+    run.killed("hub.update", "assemble", "before", revision=commit)
     assert len(list((run.staging / "files").iterdir())) == 2
     assert run(state="absent")["changed"] and run.left() == []

@@ -13,13 +13,14 @@ import errno
 import os
 import typing as t
 
+from ..directories import Places, clear, put_in_place
 from ..files import sha256_of
 from ..podman.watch import Progress
 from .cache import Cache, is_commit
 from .client import Hub, Settings, matching
 from .download import Counter, Fetcher, Staging, copy_cached, disk_full, free_bytes, readable
 from .errors import HubError
-from .place import Places, assemble, clear, put_in_place
+from .place import assemble
 from .snapshot import (
     File,
     Found,

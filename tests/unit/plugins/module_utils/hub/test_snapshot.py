@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils import directories
 from ansible_collections.private_ai.chatbot.plugins.module_utils.files import sha256_of
 from ansible_collections.private_ai.chatbot.plugins.module_utils.hub import place, snapshot
 from ansible_collections.private_ai.chatbot.plugins.module_utils.hub.snapshot import File, Selection, Snapshot
@@ -67,7 +68,7 @@ def test_expected() -> None:
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     """A snapshot of three files on the disk."""
-    places = place.Places(str(tmp_path / "model"))
+    places = directories.Places(str(tmp_path / "model"))
     sources = {}
     for file, data in ((CONFIG, b"{}"), (WEIGHTS, b"weights")):
         path = tmp_path / file.identity[-4:]
@@ -77,7 +78,7 @@ def made(tmp_path: Path) -> Path:
     one = one._replace(sha256={file.name: sha256_of(sources[file.identity]) for file in one.files})
     os.makedirs(places.staging)
     place.assemble(places, one, sources)
-    place.put_in_place(places)
+    directories.put_in_place(places)
     return tmp_path / "model"
 
 
