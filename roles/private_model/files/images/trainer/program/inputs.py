@@ -70,7 +70,7 @@ def prepare(options: argparse.Namespace) -> Prepared:
     if not prepared.rows:
         raise Unfit("the training data hold no row; add conversations")
     with tempfile.TemporaryDirectory() as folder:
-        prepared.template = view.make(options.base, Path(folder) / "base", prepared.rows)
+        prepared.template = view.make(options.base, Path(folder) / "base")
         tokenizer = load_tokenizer(Path(folder) / "base")
     if view.opens_thinking(tokenizer):
         for row in prepared.rows:

@@ -158,9 +158,9 @@ def full(options: argparse.Namespace, prepared: Prepared) -> dict[str, Any]:
             shutil.rmtree(resumed, ignore_errors=True)
             resumed.mkdir()
             export.write(last.folder, options.base, resumed, "float32")
-            view.make(resumed, model, prepared.rows)
+            view.make(resumed, model)
         else:
-            view.make(options.base, model, prepared.rows)
+            view.make(options.base, model)
         train(options, model, start, output, log)
         last = last_complete(work)
     if last is None or last.epochs < options.epochs:
@@ -179,7 +179,7 @@ def accelerated(options: argparse.Namespace, prepared: Prepared) -> dict[str, An
         if not (state / "training_metadata.json").is_file():
             shutil.rmtree(state)
     shutil.rmtree(work / "model", ignore_errors=True)
-    view.make(options.base, work / "model", prepared.rows)
+    view.make(options.base, work / "model")
     log = Log(work / "losses.jsonl", options.epochs)
     train(options, work / "model", 0, output, log)
     results = sorted(output.glob("hf_format/samples_*"), key=lambda one: int(one.name.rpartition("_")[2]))

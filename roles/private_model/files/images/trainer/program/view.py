@@ -25,8 +25,8 @@ def template_of(base: Path) -> tuple[str, str]:
     return "tokenizer_config.json", text if isinstance(text, str) else ""
 
 
-def make(base: Path, folder: Path, rows: list[dict[str, Any]]) -> str:
-    """Fill `folder` with links to the base, the template changed where the rows need it; say how."""
+def make(base: Path, folder: Path) -> str:
+    """Fill `folder` with links to the base, the template changed where it would cut thinking; say how."""
     folder.mkdir(parents=True, exist_ok=True)
     name, text = template_of(base)
     cuts = CUT in text and KEEP not in text and "'</think>' in content and not loop.last" not in text

@@ -1,0 +1,147 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module asks podman for, how the program's answers are understood, room, and leftovers."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.directories import Places
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.tool import result_of, tool_argv
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Finished
+from ansible_collections.private_ai.chatbot.plugins.module_utils.training import model, run
+
+PARAMS: dict[str, t.Any] = {
+    "dest": "/srv/trained/own",
+    "base": "/srv/base",
+    "data": "/srv/data.jsonl",
+    "taxonomy": None,
+    "image": "localhost/trainer:1",
+    "epochs": 4,
+    "effective_batch_size": 8,
+    "max_batch_len": 2048,
+    "max_seq_len": 512,
+    "device": "cpu",
+    "devices": [],
+    "dtype": "base",
+    "threads": 0,
+    "memory": None,
+    "ulimits": {"nofile": "1024:1024"},
+    "keep_checkpoints": 1,
+}
+
+
+def test_container_has_no_network_and_writes_nowhere_else() -> None:
+    """As user 1001, with nothing but what it needs."""
+    argv = tool_argv(run.tool_params(PARAMS, "run", "/work", "/result"), False)
+    for option in (
+        "--network=none",
+        "--read-only",
+        "--cap-drop=all",
+        "--security-opt=no-new-privileges",
+        "--user=1001:1001",
+        "--pull=never",
+        "--ulimit=nofile=1024:1024",
+        "--mount=type=bind,source=/srv/base,target=/base,readonly=true",
+        "--mount=type=bind,source=/srv/data.jsonl,target=/data.jsonl,readonly=true",
+        "--mount=type=bind,source=/work,target=/work",
+    ):
+        assert option in argv, option
+    end = argv.index("localhost/trainer:1")
+    assert not [word for word in argv[:end] if word.startswith(("--device", "--memory", "--userns"))]
+    program = argv[end + 1 :]
+    assert program[:3] == ["run", "--base=/base", "--data=/data.jsonl"]
+    assert "--effective-batch-size=8" in program
+
+
+def test_check_gets_nothing_to_write_into() -> None:
+    """And another name, so that it disturbs no training."""
+    params = run.tool_params({**PARAMS, "data": None, "taxonomy": "/srv/taxonomy"}, "check")
+    assert all(mount.get("read_only") for mount in params["mounts"])
+    assert params["argv"][:3] == ["check", "--base=/base", "--taxonomy=/taxonomy"]
+    assert params["name"].startswith(run.container_name(PARAMS["dest"]) + "-check")
+
+
+def test_devices_and_rootless() -> None:
+    """GPUs by their CDI names; rootless, files stay those of the user."""
+    params = {**PARAMS, "device": "cuda", "devices": ["nvidia.com/gpu=all"], "memory": "16g"}
+    argv = tool_argv(run.tool_params(params, "run", "/work", "/result"), True)
+    assert "--device=nvidia.com/gpu=all" in argv and "--memory=16g" in argv
+    assert "--userns=keep-id:uid=1001,gid=1001" in argv and "--device=cuda" in argv
+
+
+def test_name_depends_on_the_destination_alone() -> None:
+    """Two runs for one destination meet, two destinations do not."""
+    assert run.container_name("/srv/a") == run.container_name("/srv/./a") != run.container_name("/srv/b")
+
+
+@pytest.mark.parametrize(
+    "lines, found",
+    [
+        (["x", 'result: {"ok": true}', "late warning"], {"ok": True}),
+        (["result: {"], None),
+        (["result: []"], None),
+        (["result", ""], None),
+    ],
+)
+def test_result_line(lines: list[str], found: t.Any) -> None:
+    """The last one counts; one that is cut is none."""
+    assert result_of(lines) == found
+
+
+def test_unfit_data_are_told_without_a_traceback() -> None:
+    """They are the user's to change; everything else names the log."""
+    done = Finished(2, ["x"], "")
+    with pytest.raises(ValueError, match=r"^line 3: short$"):
+        run.answer(done, {"ok": False, "problems": ["line 3: short"]}, "training", "/log", 60)
+    for rc, words in ((1, "exit status 1: x"), (124, "within 60 s"), (137, "memory ran out")):
+        with pytest.raises(PodmanError, match=rf"training .*{words}.*/log"):
+            run.answer(Finished(rc, ["x"], ""), None, "training", "/log", 60)
+    with pytest.raises(PodmanError, match=r"^training diverged$"):
+        run.answer(Finished(1, [], ""), {"ok": False, "problems": ["diverged"]}, "training", None, 60)
+    assert run.answer(Finished(0, [], ""), {"ok": True, "a": 1}, "training", None, 60)["a"] == 1
+
+
+@pytest.mark.parametrize(
+    "need, words",
+    [
+        (model.Need(1 << 60, 1, 1), "bytes of memory.*smaller base"),
+        (model.Need(1, 1 << 60, 1), "bytes free.*checkpoint_dir"),
+        (model.Need(1, 1, 1 << 60), "bytes free.*checkpoint_dir"),
+    ],
+)
+def test_too_little_room(tmp_path: Path, need: model.Need, words: str) -> None:
+    """Said before the long work."""
+    with pytest.raises(ValueError, match=words):
+        run.check_room(PARAMS, need, Places(str(tmp_path / "own")), str(tmp_path / "work"))
+
+
+def test_room_that_is_there(tmp_path: Path) -> None:
+    """A first run finds no directory of checkpoints yet."""
+    run.check_room(PARAMS, model.Need(1, 1, 1), Places(str(tmp_path / "own")), str(tmp_path / "work"))
+
+
+def test_checkpoints_count_for_the_same_inputs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others go; a directory of somebody else stays."""
+    monkeypatch.setattr(run, "hand_over", lambda path, rootless: None)
+    work = tmp_path / "work"
+    run.prepare_work(str(work), {"a": 1}, False)
+    (work / "checkpoint").write_text("x")
+    run.prepare_work(str(work), {"a": 1}, False)
+    assert (work / "checkpoint").exists()
+    run.prepare_work(str(work), {"a": 2}, False)
+    assert not (work / "checkpoint").exists()
+    run.remove_work(str(work))
+    assert not work.exists()
+    work.mkdir()
+    (work / "letters").write_text("x")
+    with pytest.raises(ValueError, match="not of a training"):
+        run.prepare_work(str(work), {"a": 1}, False)
+    run.remove_work(str(work))
+    assert os.listdir(work) == ["letters"]
