@@ -126,7 +126,8 @@ def app_job() -> Job:
 def unit() -> Count:
     """What needs neither root nor containers."""
     plugins = pytest_job("plugins", "tests/unit", python_path=ROOT / "collections")
-    files = pytest_job("docs, demo model", "tests/docs", "tests/demo_model", python_path=ROOT)
+    paths = ["tests/docs", "tests/demo_model", "tests/training/test_program.py"]
+    files = pytest_job("docs, demo model, training program", *paths, python_path=ROOT)
     return together([app_job(), plugins, files, pytest_job("quadlet", "tests/quadlet", python_path=ROOT)])
 
 
