@@ -1,9 +1,9 @@
 """`ilab`, without two things of its training on a CPU that cost much and bring nothing here.
 
-- The GGUF files that it writes after each epoch: they are right for LLaMA models only, for others they are unusable
-  or the attempt ends the training.
-- Four processes that read the rows: each loads PyTorch again at every epoch, which for few rows takes longer than the
-  training. The rows come in the same order from the process that trains.
+- The GGUF files that it writes after each epoch: they are right for LLaMA models only, for others they are
+  unusable or the attempt ends the training.
+- Four processes that read the rows: each loads PyTorch again at every epoch, which for few rows takes longer
+  than the training. The rows come in the same order from the process that trains.
 """
 
 from __future__ import annotations
