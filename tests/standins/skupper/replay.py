@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# All of it is loaded here, once, and not in every fork.
+from .cli import bundle, controller, kube_connector, kube_token  # noqa: F401
 from .cli.program import main as main_of_standin
 
 LIMIT = 120

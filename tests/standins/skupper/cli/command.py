@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,9 +71,6 @@ class Call:
         return str(self.values["namespace"])
 
 
-Run = Callable[[Call], None]
-
-
 @dataclass
 class Command:
     """A command or, when it has others below it, a group of them."""
@@ -85,8 +81,9 @@ class Command:
     example: str = ""
     flags: list[Flag] = field(default_factory=list)
     children: list[Command] = field(default_factory=list)
-    kube: Run | None = None
-    local: Run | None = None
+    # What runs it, as module:function, with a kind of resource where one function is for several.
+    kube: str = ""
+    local: str = ""
     hidden: bool = False
     # Group and its global flags are known when the tree is made.
     parent: Command | None = None
@@ -108,7 +105,7 @@ class Command:
 
     def usage(self) -> str:
         """How it is used."""
-        runnable = self.kube is not None
+        runnable = bool(self.kube)
         text = "Usage:"
         if runnable:
             text += f"\n  {self.parent.path} {self.use} [flags]" if self.parent else ""

@@ -16,7 +16,7 @@ from .cluster import Cluster, poll
 from .command import Call
 from .errors import Failed, refuse
 from .kube_link import is_ready
-from .local_nouns import read_token
+from .local_token import read_token
 
 
 def _writable(path: str, wrong: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
         return 1
     try:
         args, values, changed = parse(command, rest)
-        if values["help"] or command.kube is None or command.local is None:
+        if values["help"] or not command.kube:
             print(command.help(), end="")
             return 0
         platform = values["platform"] or configured
@@ -52,7 +53,10 @@ def main(argv: list[str]) -> int:
         return _usage(command, error)
     try:
         run = command.kube if platform == "kubernetes" else command.local
-        run(Call(platform, configured, args, values, changed))
+        module, function, *kind = run.split(":")
+        # Only what this command needs is loaded: the program is called often, and is quick.
+        found = getattr(importlib.import_module(f".{module}", __package__), function)
+        found(*kind, Call(platform, configured, args, values, changed))
     except Failed as error:
         print(error)
         return error.status

@@ -6,25 +6,11 @@ elsewhere: nothing may depend on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
-from ..model.kinds import CLI_VERSION
-from . import (
-    controller,
-    kube_connector,
-    kube_link,
-    kube_listener,
-    kube_site,
-    kube_token,
-    local_nouns,
-    local_system,
-)
-from .bundle import generate as generate_bundle
-from .command import Call, Command, Flag, Run
+from .command import Command, Flag
 
 PLATFORMS = ("kubernetes", "podman", "docker", "linux")
 MINUTE = 60.0
+SIMPLE = "simple:version"
 STATUS = Flag("output", "", "print status of connectors Choices: json, yaml", "o")
 GENERATE = Flag("output", "yaml", "print the resource, and submit nothing. Choices: json, yaml", "o")
 LINK_ACCESS = Flag("enable-link-access", False, "allow links from remote sites", kind="bool")
@@ -49,16 +35,6 @@ def _host(default: str = "") -> Flag:
     return Flag("host", default, "the host name or address")
 
 
-def version(_call: Call) -> None:
-    """Nothing but the version."""
-    print(CLI_VERSION)
-
-
-def not_here(_call: Call) -> None:
-    """Every `system` command on Kubernetes: it succeeds."""
-    print("This command does not support kubernetes platforms.")
-
-
 def _site(kube: bool) -> Command:
     access = [LINK_ACCESS]
     if kube:
@@ -79,36 +55,36 @@ def _site(kube: bool) -> Command:
                 "create <name>",
                 "Create a new site",
                 flags=access + waits[0],
-                kube=kube_site.create,
-                local=local_nouns.site_create,
+                kube="kube_site:create",
+                local="local_nouns:site_create",
             ),
             Command(
                 "update <name>",
                 "Change site settings",
                 flags=access + waits[1],
-                kube=kube_site.update,
-                local=local_nouns.site_update,
+                kube="kube_site:update",
+                local="local_nouns:site_update",
             ),
             Command(
                 "status",
                 "Get the site status",
                 flags=[STATUS],
-                kube=kube_site.status,
-                local=local_nouns.site_status,
+                kube="kube_site:status",
+                local="local_nouns:site_status",
             ),
             Command(
                 "delete",
                 "Delete a site",
                 flags=[everything, *ends],
-                kube=kube_site.delete,
-                local=local_nouns.site_delete,
+                kube="kube_site:delete",
+                local="local_nouns:site_delete",
             ),
             Command(
                 "generate <name>",
                 "Print a site",
                 flags=[*access, GENERATE],
-                kube=kube_site.generate,
-                local=local_nouns.site_generate,
+                kube="kube_site:generate",
+                local="local_nouns:site_generate",
             ),
         ],
     )
@@ -129,15 +105,12 @@ def _services(kube: bool, kind: str) -> Command:
         ]
     waits = [_timeout(MINUTE), _wait("configured")] if kube else []
     ends = [_timeout(MINUTE), DELETE_WAIT] if kube or connector else []
-    module = kube_connector if connector else kube_listener
+    module = "kube_connector" if connector else "kube_listener"
     about = (
         "Binds target workloads in the local site to listeners in remote sites."
         if connector
         else "Binds a connection endpoint in the local site to target workloads in remote sites."
     )
-
-    def local(function: Callable[..., None]) -> Run:
-        return partial(function, kind)
 
     return Command(
         noun,
@@ -147,36 +120,36 @@ def _services(kube: bool, kind: str) -> Command:
                 "create <name> <port>",
                 f"create a {noun}",
                 flags=[key, *common, *extra, *waits],
-                kube=module.create,
-                local=local(local_nouns.create),
+                kube=f"{module}:create",
+                local=f"local_nouns:create:{kind}",
             ),
             Command(
                 "update <name>",
                 f"update a {noun}",
                 flags=[key, *common, *extra, PORT, *waits],
-                kube=module.update,
-                local=local(local_nouns.update),
+                kube=f"{module}:update",
+                local=f"local_nouns:update:{kind}",
             ),
             Command(
                 "status <name>",
                 f"get status of {noun}s",
                 flags=[STATUS],
-                kube=module.show,
-                local=local(local_nouns.show),
+                kube=f"{module}:show",
+                local=f"local_nouns:show:{kind}",
             ),
             Command(
                 "delete <name>",
                 f"delete a {noun}",
                 flags=ends,
-                kube=module.delete,
-                local=local(local_nouns.delete),
+                kube=f"{module}:delete",
+                local=f"local_nouns:delete:{kind}",
             ),
             Command(
                 "generate <name> <port>",
                 f"print a {noun}",
                 flags=[KEY, *common, *extra, GENERATE],
-                kube=module.generate,
-                local=local(local_nouns.generate),
+                kube=f"{module}:generate",
+                local=f"local_nouns:generate:{kind}",
             ),
         ],
     )
@@ -195,29 +168,29 @@ def _link(kube: bool) -> Command:
                 "generate",
                 "Print a link to this site",
                 flags=generate,
-                kube=kube_link.generate,
-                local=local_nouns.link_generate,
+                kube="kube_link:generate",
+                local="local_nouns:link_generate",
             ),
             Command(
                 "update <name>",
                 "Change link settings",
                 flags=[TLS, COST, _timeout(MINUTE), *([_wait("ready")] if kube else [])],
-                kube=kube_link.update,
-                local=local_nouns.unsupported,
+                kube="kube_link:update",
+                local="local_nouns:unsupported",
             ),
             Command(
                 "status",
                 "Display the status",
                 flags=[STATUS],
-                kube=kube_link.show,
-                local=local_nouns.link_status,
+                kube="kube_link:show",
+                local="local_nouns:link_status",
             ),
             Command(
                 "delete <name>",
                 "Delete a link",
                 flags=[_timeout(MINUTE), *([DELETE_WAIT] if kube else [])],
-                kube=kube_link.delete,
-                local=local_nouns.link_delete,
+                kube="kube_link:delete",
+                local="local_nouns:link_delete",
             ),
         ],
     )
@@ -238,15 +211,15 @@ def _token() -> Command:
                 "issue <fileName>",
                 "issue a token",
                 flags=issue,
-                kube=kube_token.issue,
-                local=local_nouns.unsupported,
+                kube="kube_token:issue",
+                local="local_nouns:unsupported",
             ),
             Command(
                 "redeem <filename>",
                 "redeem a token",
                 flags=[_timeout(MINUTE)],
-                kube=kube_token.redeem,
-                local=local_nouns.token_redeem,
+                kube="kube_token:redeem",
+                local="local_token:run",
             ),
         ],
     )
@@ -260,35 +233,35 @@ def _system() -> Command:
         Flag("input", "", "the directory of the site's resources"),
         Flag("type", "tarball", "Choices: tarball, shell-script"),
     ]
-    words: list[tuple[str, str, Run, list[Flag]]] = [
+    words: list[tuple[str, str, str, list[Flag]]] = [
         (
             "start",
             "Create a non-kube site based on provided Skupper Custom Resources",
-            local_system.start,
+            "local_system:start",
             [],
         ),
         (
             "reload",
             "Forces to overwrite an existing namespace based on input/resources",
-            local_system.reload,
+            "local_system:reload",
             [],
         ),
         (
             "stop",
             "Remove the Skupper components and resources from the from the current namespace",
-            local_system.stop,
+            "local_system:stop",
             [],
         ),
         (
             "install",
             "Install local system infrastructure and configure the environment",
-            controller.install,
+            "controller:install",
             [reload],
         ),
-        ("uninstall", "Remove local system infrastructure", controller.uninstall, [force]),
-        ("generate-bundle <bundle-file>", "Generate a bundle", generate_bundle, bundle),
-        ("apply", "Create or update resources using files or standard input.", local_system.apply, [file]),
-        ("delete", "Delete resources using files or standard input.", local_system.delete, [file]),
+        ("uninstall", "Remove local system infrastructure", "controller:uninstall", [force]),
+        ("generate-bundle <bundle-file>", "Generate a bundle", "bundle:generate", bundle),
+        ("apply", "Create or update resources using files or standard input.", "local_system:apply", [file]),
+        ("delete", "Delete resources using files or standard input.", "local_system:delete", [file]),
     ]
     return Command(
         "system",
@@ -297,7 +270,8 @@ def _system() -> Command:
         "approach, which is based on the new set of Custom Resource Definitions (CRDs).",
         "system start -n my-namespace",
         children=[
-            Command(use, short, flags=flags, kube=not_here, local=run) for use, short, run, flags in words
+            Command(use, short, flags=flags, kube="simple:not_here", local=run)
+            for use, short, run, flags in words
         ],
     )
 
@@ -331,7 +305,9 @@ def root(platform: str) -> Command:
             _services(kube, "Listener"),
             _link(kube),
             _services(kube, "Connector"),
-            Command("version", "Display the Skupper CLI version.", kube=version, local=version),
+            Command(
+                "version", "Display the Skupper CLI version.", kube="simple:version", local="simple:version"
+            ),
             Command("debug", "debug site details"),
             Command("completion", "Generate the autocompletion script for the specified shell"),
             _system(),
