@@ -55,6 +55,9 @@ def check_places(places: Places, check_mode: bool, manifest: str, what: str) -> 
         raise ValueError(f"dest is {places.dest!r}; give the absolute path of a directory of its own")
     if os.path.islink(places.dest):
         raise ValueError(f"dest {places.dest!r} is a link; give the directory that it leads to")
+    linked = next((path for path in (places.staging, places.old) if os.path.islink(path)), None)
+    if linked:
+        raise ValueError(f"{linked!r}, which this module works in, is a link; remove it, then try again")
     if os.path.lexists(places.dest) and not os.path.isdir(places.dest):
         raise ValueError(f"dest {places.dest!r} is a file; give the path of a directory of its own")
     if not os.path.isdir(places.parent):

@@ -263,7 +263,6 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.hub.errors impo
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.hub.snapshot import (
     MANIFEST,
-    NOTHING,
     Selection,
     Snapshot,
     diff_of,
@@ -389,10 +388,7 @@ def present(module: AnsibleModule, places: Places, source: Source, progress: Pro
     params = module.params
     checksums = Checksums(params["checksum_cache"])
     full = params["verify"] == "full"
-    current = places.current()
-    found = (
-        observe(current, full, sha256_of if full else checksums.sha256) if os.path.isdir(current) else NOTHING
-    )
+    found = observe(places.current(), full, sha256_of if full else checksums.sha256)
     update = Update(places, found, source, progress)
     snapshot = update.wanted
     result: dict[str, t.Any] = {"changed": update.changed, "diff": diff_of(found, snapshot)}

@@ -219,6 +219,8 @@ def test_places_that_cannot_be(run: Runner, folder: Path) -> None:
     assert "make it first" in run.refused(dest=str(folder / "none" / "model"))
     assert run(check=True, dest=str(folder / "none" / "model"))["changed"]
     assert "absolute path" in run.refused(dest="/")
+    run.staging.symlink_to(folder / "elsewhere")
+    assert ".model.partial', which this module works in, is a link" in run.refused()
 
 
 def test_second_page_of_the_listing(folder: Path) -> None:

@@ -55,14 +55,13 @@ class Found(t.NamedTuple):
     ``problems`` says of each file of the record, and of each other one, why it is not as it should be.
     """
 
-    exists: bool
     snapshot: Snapshot | None
     good: t.Mapping[str, str]
     problems: t.Mapping[str, str]
     modes: t.Mapping[str, str]
 
 
-NOTHING = Found(False, None, {}, {}, {})
+NOTHING = Found(None, {}, {}, {})
 
 
 class Difference(t.NamedTuple):
@@ -179,12 +178,10 @@ def observe(folder: str, full: bool, sha256: t.Callable[[str], str]) -> Found:
     :param full: read every file; otherwise only those whose size or time is not the recorded one.
     :param sha256: returns the checksum of a file.
     """
-    if not os.path.lexists(folder):
-        return NOTHING
     record = read_record(folder)
     if record is None:
-        return Found(True, None, {}, {}, {})
-    snapshot, times = record  # pylint: disable=unpacking-non-sequence
+        return NOTHING
+    snapshot, times = record
     good: dict[str, str] = {}
     problems: dict[str, str] = {}
     modes: dict[str, str] = {}
@@ -208,7 +205,7 @@ def observe(folder: str, full: bool, sha256: t.Callable[[str], str]) -> Found:
             if stat.S_IMODE(found.st_mode) != FILE_MODE:
                 modes[file.name] = f"{stat.S_IMODE(found.st_mode):04o}"
     problems.update(_others(folder, snapshot, modes))
-    return Found(True, snapshot, good, problems, modes)
+    return Found(snapshot, good, problems, modes)
 
 
 def _others(folder: str, snapshot: Snapshot, modes: dict[str, str]) -> dict[str, str]:

@@ -152,7 +152,7 @@ def test_records_that_are_not_believed(made: Path, how: str) -> None:
         del record["commit"]
     path.write_text("{" if how == "no JSON" else json.dumps(record))
     found = look(made)
-    assert found.exists and found.snapshot is None
+    assert found == snapshot.NOTHING
     assert snapshot.different(found, wanted(CONFIG, WEIGHTS)).fetch == (CONFIG, WEIGHTS)
 
 
