@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import os
 import ssl
@@ -58,13 +59,13 @@ def _library() -> t.Any:
     """Return huggingface_hub; LibraryMissing when it cannot be used."""
     os.environ.update(_QUIET)
     try:
-        import huggingface_hub
+        library = importlib.import_module("huggingface_hub")
     except ImportError as error:
         raise LibraryMissing(str(error)) from error
-    if not hasattr(huggingface_hub, "set_client_factory"):
-        raise LibraryMissing(f"huggingface_hub {huggingface_hub.__version__} is there")
-    huggingface_hub.utils.logging.set_verbosity_error()
-    return huggingface_hub
+    if not hasattr(library, "set_client_factory"):
+        raise LibraryMissing(f"huggingface_hub {getattr(library, '__version__', '')} is there")
+    library.utils.logging.set_verbosity_error()
+    return library
 
 
 def pause(attempt: int, asked: float | None) -> float:
@@ -95,9 +96,8 @@ class Hub:
         self.about = About(settings.endpoint, repository, revision, bool(settings.token))
         self.said = said
         self._hub = _library()
-        import httpx
-
-        self._httpx = httpx
+        # It comes with huggingface_hub.
+        self._httpx = importlib.import_module("httpx")
         self._hub.set_client_factory(self._client)
         # False: none; None would look for one on the host.
         self._token: str | bool = settings.token or False

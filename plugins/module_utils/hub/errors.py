@@ -56,8 +56,8 @@ def waiting_time(headers: t.Mapping[str, str]) -> float | None:
     """Return the seconds that an answer asks to wait, by ``Retry-After`` or the rate limit's headers."""
     lower = {name.lower(): value for name, value in headers.items()}
     for field in lower.get("ratelimit", "").split(";"):
-        name, value = (*field.strip().split("=", 1), "")[:2]
-        if name == "t" and value.isdigit() and ";r=0" in lower["ratelimit"].replace(" ", ""):
+        value = field.strip().removeprefix("t=")
+        if value != field.strip() and value.isdigit() and ";r=0" in lower["ratelimit"].replace(" ", ""):
             return float(value)
     after = lower.get("retry-after", "").strip()
     return float(after) if after.isdigit() else None

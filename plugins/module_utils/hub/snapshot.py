@@ -148,8 +148,15 @@ def to_json(snapshot: Snapshot, times: t.Mapping[str, int]) -> bytes:
     return (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def read_record(folder: str) -> tuple[Snapshot, dict[str, int]] | None:
-    """Return the snapshot that a directory is said to hold, and its times; None without a usable record."""
+class Record(t.NamedTuple):
+    """What a directory is said to hold: the snapshot, and its files' modification times."""
+
+    snapshot: Snapshot
+    times: t.Mapping[str, int]
+
+
+def read_record(folder: str) -> Record | None:
+    """Return the record of a directory; None when there is none that can be used."""
     try:
         with open(os.path.join(folder, MANIFEST), encoding="utf-8") as stream:
             record = json.load(stream)
@@ -166,10 +173,10 @@ def read_record(folder: str) -> tuple[Snapshot, dict[str, int]] | None:
             {one["name"]: one["sha256"] for one in record["files"]},
         )
         times = {one["name"]: int(one["mtime_ns"]) for one in record["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        # A record that somebody tampered with must not lead out of the directory either.
+        return None if first_problem([file.name for file in files]) else Record(snapshot, times)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    # A record that somebody tampered with must not lead out of the directory either.
-    return None if first_problem([file.name for file in files]) else (snapshot, times)
 
 
 def observe(folder: str, full: bool, sha256: t.Callable[[str], str]) -> Found:
@@ -181,7 +188,7 @@ def observe(folder: str, full: bool, sha256: t.Callable[[str], str]) -> Found:
     record = read_record(folder)
     if record is None:
         return NOTHING
-    snapshot, times = record
+    snapshot, times = record.snapshot, record.times
     good: dict[str, str] = {}
     problems: dict[str, str] = {}
     modes: dict[str, str] = {}
