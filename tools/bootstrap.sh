@@ -47,7 +47,7 @@ if [ "$manager" = apt ]; then
   fi
   [ "${VERSION_CODENAME:-}" = bookworm ] || [ "${VERSION_ID:-}" = 22.04 ] || packages="$packages passt"
   packages="$packages $python $python-venv"
-  [ -n "$dev" ] && packages="$packages chromium haproxy libatomic1 fonts-dejavu-core git rsync"
+  [ -n "$dev" ] && packages="$packages chromium haproxy etcd-server libatomic1 fonts-dejavu-core git rsync"
   missing() { for one in $packages; do dpkg-query -W -f '${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || printf ' %s' "$one"; done; }
   install() { as_root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$1"; }
 else
@@ -59,7 +59,7 @@ else
     *) networks="crun passt" ;;
   esac
   packages="podman $networks netavark aardvark-dns shadow-utils fuse-overlayfs iproute procps-ng ca-certificates $python"
-  [ -n "$dev" ] && packages="$packages chromium haproxy libatomic dejavu-sans-fonts git rsync"
+  [ -n "$dev" ] && packages="$packages chromium haproxy etcd libatomic dejavu-sans-fonts git rsync"
   missing() { for one in $packages; do rpm -q --quiet --whatprovides "$one" || printf ' %s' "$one"; done; }
   install() { as_root "dnf install -y -q$1"; }
 fi

@@ -253,7 +253,10 @@ STEPS = {
     ),
     "sanity": Step("ansible-test sanity", sanity),
     "units": Step("ansible-test units", lambda: ansible_test("units")),
-    "skupper": Step("Skupper: its stand-ins", lambda: pytest("skupper", "tests/skupper")),
+    "skupper": Step(
+        "Skupper: a real API server, the stand-ins, the modules",
+        lambda: pytest("skupper", "tests/cluster", "tests/skupper"),
+    ),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
     "molecule": Step("The quickstart, for real", molecule),

@@ -21,12 +21,10 @@ def _name(common: str, groups: tuple[str, ...] = ()) -> x509.Name:
 
 def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     """Write a private key for its owner alone."""
+    # kube-apiserver takes the public key of its service accounts out of this form, not out of PKCS #8.
+    form = serialization.PrivateFormat.TraditionalOpenSSL
     path.touch(mode=0o600)
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
 
 
 class Authority:
