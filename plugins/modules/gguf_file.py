@@ -136,30 +136,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.private_ai.chatbot.plugins.module_utils.files import Checksums, copy_file
-from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf import (
-    PRE_TOKENIZERS,
-    GgufError,
-    check,
-    describe,
-    read_header,
-)
-
-ARCHITECTURES = [
-    "deepseek2",
-    "gemma",
-    "gemma2",
-    "gemma3",
-    "granite",
-    "llama",
-    "mistral3",
-    "phi2",
-    "phi3",
-    "qwen2",
-    "qwen2moe",
-    "qwen3",
-    "qwen3moe",
-    "starcoder2",
-]
+from ansible_collections.private_ai.chatbot.plugins.module_utils.model_files import ARCHITECTURES, verified
 
 
 def mode_of(text: str) -> int:
@@ -172,29 +149,6 @@ def mode_of(text: str) -> int:
             f"mode is {text!r}, which keeps the user inside the containers from reading; write '0644'"
         )
     return mode
-
-
-def verified(params: dict[str, t.Any], checksums: Checksums) -> dict[str, t.Any]:
-    """Return the description of a file that can be served; GgufError with the reason otherwise."""
-    path, sha256 = params["src"], params["sha256"]
-    try:
-        if not os.path.isfile(path):
-            raise GgufError("there is no such file; give the path of a GGUF file on this host")
-        header = read_header(path)
-        size = os.path.getsize(path)
-        check(header, size, params["architectures"], params["pre_tokenizers"] or PRE_TOKENIZERS)
-        actual = checksums.sha256(path)
-        if sha256 and actual != sha256.lower():
-            raise GgufError(
-                f"its SHA-256 is {actual}, expected is {sha256.lower()}; copy or download it again"
-            )
-    except PermissionError as error:
-        raise GgufError(
-            f"{path} cannot be served: {error.strerror}; let the user that Ansible works as read it"
-        ) from error
-    except GgufError as error:
-        raise GgufError(f"{path} cannot be served: {error}") from error
-    return describe(header, size, actual)
 
 
 def placed(path: str, checksums: Checksums) -> dict[str, t.Any]:
@@ -253,7 +207,9 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     if params["sha256"] and not re.match(r"^[0-9a-fA-F]{64}$", params["sha256"]):
         raise ValueError(f"sha256 is {params['sha256']!r}; 64 hexadecimal digits are expected")
     checksums = Checksums(params["checksum_cache"])
-    model = verified(params, checksums)
+    model = verified(
+        params["src"], checksums, params["sha256"], params["architectures"], params["pre_tokenizers"]
+    )
     if not model["chat_template"]:
         module.warn(
             f"{params['src']} has no chat template; the server then takes a general one, which may not fit"

@@ -1,0 +1,230 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Several models on one host: the demo model, and copies of it that differ in one byte of a name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils import files
+from ansible_collections.private_ai.chatbot.plugins.module_utils import store as stores
+from ansible_collections.private_ai.chatbot.plugins.modules import model_store
+
+DEMO = next(Path(model_store.__file__).parents[2].glob("roles/private_model/files/demo_model/**/*.gguf"))
+
+
+class Module:
+    """A stand-in for AnsibleModule."""
+
+    def __init__(self, check_mode: bool, params: dict[str, Any]) -> None:
+        defaults = {name: option.get("default") for name, option in model_store.ARGUMENTS.items()}
+        self.params = {**defaults, **params}
+        self.check_mode = check_mode
+
+
+class Host:
+    """A host with models to choose from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "data"
+        self.source = folder / "incoming"
+        self.source.mkdir()
+
+    def run(self, check_mode: bool = False, **params: Any) -> dict[str, Any]:
+        return model_store.run(Module(check_mode, {"path": str(self.root), **params}))
+
+    def model(self, letter: str) -> tuple[str, str]:
+        """A model of its own checksum: path and checksum."""
+        path = self.source / f"{letter}.gguf"
+        content = DEMO.read_bytes().replace(b"general.name", b"general.nam" + letter.encode(), 1)
+        path.write_bytes(content)
+        return str(path), hashlib.sha256(content).hexdigest()
+
+    def serve(self, letter: str, **params: Any) -> tuple[str, dict[str, Any]]:
+        path, sha256 = self.model(letter)
+        self.run(state="present", src=path)
+        return sha256, self.run(state="served", sha256=sha256, name=f"model-{letter}", **params)
+
+    def kept(self) -> list[str]:
+        return sorted(path.name for path in (self.root / "models").iterdir() if path.is_dir())
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_ready(host: Host) -> None:
+    predicted = host.run(True)
+    assert predicted["changed"] and not host.root.exists()
+    done = host.run()
+    assert done["changed"] and done["diff"] == predicted["diff"] and done["models"] == []
+    assert stat.S_IMODE((host.root / "evaluations").stat().st_mode) == 0o700
+    assert not host.run()["changed"] and not host.run(True)["changed"]
+    (host.root / "evaluations").chmod(0o755)
+    assert host.run(True)["changed"] and host.run()["changed"] and not host.run()["changed"]
+
+
+def test_present(host: Host) -> None:
+    path, sha256 = host.model("a")
+    predicted = host.run(True, state="present", src=path)
+    assert predicted["changed"] and predicted["model"]["sha256"] == sha256 and not host.root.exists()
+    Path(f"{path}.manifest.json").write_text('{"inputs": {"provenance": {"repository": "a/b"}}}')
+    done = host.run(state="present", src=path)
+    placed = Path(done["folder"]) / "model.gguf"
+    assert done["changed"] and placed.read_bytes() == Path(path).read_bytes()
+    assert stat.S_IMODE(placed.stat().st_mode) == 0o644 and placed.stat().st_nlink == 1
+    assert sorted(os.listdir(done["folder"])) == ["model.gguf", "model.gguf.manifest.json"]
+    assert not host.run(state="present", src=path)["changed"]
+    assert not host.run(True, state="present", src=path)["changed"]
+    placed.write_bytes(b"damaged")
+    assert host.run(True, state="present", src=path)["changed"]
+    assert host.run(state="present", src=path)["changed"] and placed.read_bytes() == Path(path).read_bytes()
+    with pytest.raises(ValueError, match=r"expected is 0{64}"):
+        host.run(state="present", src=path, sha256="0" * 64)
+
+
+def test_a_link_takes_no_room_and_no_second_reading(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sha256 = host.model("a")
+    done = host.run(state="present", src=path, link=True)
+    placed = Path(done["folder"]) / "model.gguf"
+    assert placed.stat().st_ino == Path(path).stat().st_ino
+    read: list[str] = []
+    monkeypatch.setattr(files, "sha256_of", lambda name: read.append(name) or sha256)
+    monkeypatch.setattr(stores, "sha256_of", lambda name: read.append(name) or sha256)
+    assert not host.run(state="present", src=path, link=True)["changed"] and not read
+    assert not host.run(state="present", src=path, link=True, verify="full")["changed"] and len(read) == 2
+
+
+def test_where_no_link_can_be_it_is_copied(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, _ = host.model("a")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(stores.os, "link", refuse)
+    done = host.run(state="present", src=path, link=True)
+    assert (Path(done["folder"]) / "model.gguf").read_bytes() == Path(path).read_bytes()
+    assert os.listdir(done["folder"]) == ["model.gguf"]
+
+
+def test_served_and_rolled_back(host: Host) -> None:
+    first, done = host.serve("a")
+    assert (
+        done["changed"]
+        and done["served"]["current"]["name"] == "model-a"
+        and done["served"]["previous"] is None
+    )
+    again = host.run(state="served", sha256=first, name="model-a")
+    assert not again["changed"]
+    second, done = host.serve("b")
+    assert done["served"]["current"]["sha256"] == second and done["served"]["previous"]["sha256"] == first
+    predicted = host.run(True, state="served", sha256=first, name="model-a", hold=True)
+    assert predicted["changed"] and host.run()["served"]["current"]["sha256"] == second
+    back = host.run(state="served", sha256=first, name="model-a", hold=True)
+    assert back["diff"] == predicted["diff"] and back["served"]["held"] == [second]
+    assert back["served"]["current"]["sha256"] == first and back["served"]["previous"]["sha256"] == second
+    assert [entry["role"] for entry in host.run()["models"]] == ["current", "previous"]
+    once_more = host.run(state="served", sha256=second, name="model-b")
+    assert once_more["served"]["held"] == []
+    written = json.loads((host.root / "models/served.json").read_text())
+    assert written == {"format": 1, **once_more["served"]}
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_surplus(host: Host, keep: int) -> None:
+    made = []
+    for number, letter in enumerate("abcd"):
+        sha256, done = host.serve(letter, keep=9)
+        made.append(sha256[:12])
+        os.utime(host.root / "models" / made[-1], (1000 + number, 1000 + number))
+        (host.root / "evaluations" / f"{made[-1]}.json").write_text("{}")
+    last: dict[str, Any] = {"state": "served", "sha256": sha256, "name": "model-d", "keep": keep}
+    predicted = host.run(True, **last)
+    assert len(host.kept()) == 4
+    done = host.run(**last)
+    assert done["changed"] and done["diff"] == predicted["diff"]
+    assert done["removed"] == predicted["removed"] == made[: 4 - keep]
+    assert host.kept() == sorted(made[4 - keep :])
+    assert sorted(os.listdir(host.root / "evaluations")) == sorted(
+        f"{name}.json" for name in made[4 - keep :]
+    )
+    assert (done["served"]["previous"] is None) == (keep == 1)
+    assert not host.run(**last)["changed"]
+
+
+def test_the_served_one_stays_however_old(host: Host) -> None:
+    first, _ = host.serve("a", keep=9)
+    for letter in "bc":
+        host.run(state="present", src=host.model(letter)[0])
+    os.utime(host.root / "models" / first[:12], (1, 1))
+    done = host.run(state="served", sha256=first, name="model-a", keep=1)
+    assert len(done["removed"]) == 2 and host.kept() == [first[:12]]
+
+
+def test_absent(host: Host) -> None:
+    first, _ = host.serve("a")
+    second, _ = host.serve("b")
+    with pytest.raises(ValueError, match="is served; serve another one first"):
+        host.run(state="absent", sha256=second)
+    assert host.run(True, state="absent", sha256=first)["changed"] and len(host.kept()) == 2
+    gone = host.run(state="absent", sha256=first)
+    assert gone["changed"] and gone["served"]["previous"] is None and host.kept() == [second[:12]]
+    assert not host.run(state="absent", sha256=first)["changed"]
+
+
+def test_listing(host: Host) -> None:
+    path, _ = host.model("a")
+    Path(f"{path}.manifest.json").write_text('{"inputs": {"provenance": {"repository": "a/b"}}}')
+    sha256, _ = host.serve("a")
+    report = {"total": {"asked": 30, "right": 24}}
+    (host.root / "evaluations" / f"{sha256[:12]}.json").write_text(json.dumps(report))
+    listed = host.run()["models"]
+    assert len(listed) == 1
+    assert listed[0]["name"] == "model-a" and listed[0]["architecture"] == "qwen2"
+    assert listed[0]["provenance"] == {"repository": "a/b"} and listed[0]["evaluation"] == "24 of 30 right"
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"state": "served", "sha256": "f" * 64, "name": "x"}, "put it there first"),
+        ({"state": "served", "sha256": "short", "name": "x"}, "64 hexadecimal digits"),
+        ({"state": "served", "sha256": "f" * 64, "name": "x", "keep": 0}, "keep is 0"),
+        ({"state": "present", "src": "/does/not/exist"}, "there is no such file"),
+    ],
+)
+def test_what_cannot_be(host: Host, params: dict[str, Any], said: str) -> None:
+    host.run()
+    with pytest.raises(ValueError, match=said):
+        host.run(**params)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}'])
+def test_a_damaged_state_is_told(host: Host, text: str) -> None:
+    host.run()
+    (host.root / "models/served.json").write_text(text)
+    with pytest.raises(ValueError, match=r"served\.json cannot be used.*remove it"):
+        host.run()
+
+
+def test_a_cut_promotion_leaves_the_old_state(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = host.serve("a")
+
+    def cut(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stores, "write_file", cut)
+    monkeypatch.setattr(files, "write_file", cut)
+    with pytest.raises(OSError, match="No space"):
+        host.serve("b")
+    monkeypatch.undo()
+    assert host.run()["served"]["current"]["sha256"] == first
