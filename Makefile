@@ -8,7 +8,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 .PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf clean dev
 
 help:
-	@echo 'make quickstart       a private model and its chatbot on this machine'
+	@echo 'make quickstart       a private model and its chatbot on this machine (MODEL=deepseek: the real one, 3.6 GB)'
 	@echo 'make status           what runs'
 	@echo 'make down             remove it (PURGE=1: also images, models, key and cache)'
 	@echo 'make test             the whole test suite'
@@ -17,7 +17,7 @@ help:
 	@echo 'make build            the collection as an archive'
 
 quickstart:
-	@tools/quickstart.sh
+	@MODEL='$(MODEL)' tools/quickstart.sh
 
 status:
 	@tools/bootstrap.sh

@@ -10,3 +10,6 @@ for name in uv run dev go; do
   uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links "$@" "requirements/$name.in" -o "requirements/$name.lock"
 done
+uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+  --no-emit-index-url --no-emit-find-links -c requirements/run.lock \
+  roles/private_model/files/hub/requirements.in -o roles/private_model/files/hub/requirements.lock

@@ -263,6 +263,9 @@ STEPS = {
     "images": Step("The model server's image under its restrictions", images),
     "integration": Step("The modules on this host's Podman", integration),
     "converter": Step("Models converted, quantised and served", converter),
+    "pipeline": Step(
+        "From a Hub to an answer, and back", lambda: pytest("pipeline", "tests/pipeline"), group="extended"
+    ),
     "browser": Step("The page in Chromium", lambda: pytest("browser", "tests/browser")),
 }
 GROUPS = ("all", "extended")

@@ -70,6 +70,7 @@ options:
         answer.
       - C(answer) is a whole right answer. The similarity is measured against it, or without it against
         C(expect).
+      - Data that have both may keep the words in C(keywords) and the whole answer in C(expect).
     type: list
     elements: dict
   questions_file:

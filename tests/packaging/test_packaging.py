@@ -108,7 +108,7 @@ def test_archive_holds_nothing_of_the_development(names: set[str]) -> None:
     )
     assert not [name for name in sorted(names) if not allowed.fullmatch(name)]
     unwanted = re.compile(
-        r"(^|/)(__pycache__|\.[a-z]+_cache|static/vendor|chatbot_app/tests|training|dist)(/|$)|\.pyc$"
+        r"(^|/)(__pycache__|\.[a-z]+_cache|static/vendor|chatbot_app/tests|demo_model/training|dist)(/|$)|\.pyc$"
     )
     assert not [name for name in sorted(names) if unwanted.search(name)]
 

@@ -23,7 +23,7 @@ NO_LANGUAGE = "und"
 #: Punctuation and quotation marks that do not count at either end.
 _FINAL = " .!?;:,\"'\u2018\u2019\u201c\u201d\u00ab\u00bb\u2026"
 
-_FIELDS = {"question", "expect", "answer", "language", "scoring", "system"}
+_FIELDS = {"question", "expect", "keywords", "answer", "language", "scoring", "system"}
 
 
 class Question(t.NamedTuple):
@@ -80,8 +80,12 @@ def parse_question(number: int, entry: t.Any, scoring: str) -> Question:
     text = entry.get("question")
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{where} has no question; write its text")
-    expect = _texts(where, entry["expect"]) if entry.get("expect") not in (None, "", []) else ()
-    answer = str(entry.get("answer") or "")
+    wanted, answer = entry.get("expect"), str(entry.get("answer") or "")
+    if entry.get("keywords"):
+        # With words to look for, a single expected text is the whole answer.
+        answer = answer or (wanted if isinstance(wanted, str) else "")
+        wanted = entry["keywords"]
+    expect = _texts(where, wanted) if wanted not in (None, "", []) else ()
     if not expect and not answer:
         raise ValueError(f"{where} has neither expect nor answer; write what a right answer is or has in it")
     way = entry.get("scoring") or scoring

@@ -94,6 +94,13 @@ def test_a_bad_question_is_named(entry: Any, said: str) -> None:
     assert said in str(error.value)
 
 
+def test_keywords_beside_a_whole_answer() -> None:
+    entry = {"question": "Q", "expect": "By the badge.", "keywords": ["badge"]}
+    question = scoring.parse_question(1, entry, "contains")
+    assert (question.expect, question.answer) == ((("badge",),), "By the badge.")
+    assert scoring.judge(question, "the badge", 0.6)["right"]
+
+
 @pytest.mark.parametrize("form", ["list", "mapping", "lines"])
 def test_files(tmp_path: Path, form: str) -> None:
     entries = [{"question": "A", "expect": "1"}, {"question": "B", "expect": "2", "language": "pt"}]

@@ -1,0 +1,186 @@
+"""This host as the private side, with a data directory of its own, and the role as people run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "roles/private_model/files/demo_model"
+REPOSITORY = "example/demo-model"
+#: What a Hub has of the demo model; the GGUF file is what the pipeline makes.
+FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+)
+QUESTIONS = [
+    {"question": "What is this?", "expect": "model", "language": "en"},
+    {
+        "question": "What is the meaning of the abbreviation VAN?",
+        "expect": "virtual application network",
+        "language": "en",
+    },
+    {"question": "O que é esta solução?", "expect": "modelo", "language": "pt"},
+]
+GATEWAY = "http://127.0.0.1:18600"
+
+
+def demo_files() -> dict[str, bytes]:
+    """The demo model in the form of Hugging Face."""
+    return {name: (DEMO / name).read_bytes() for name in FILES}
+
+
+def damaged(weights: bytes) -> bytes:
+    """The same weights without most of what two layers learned: it still loads, and answers nonsense."""
+    length = int.from_bytes(weights[:8], "little")
+    header: dict[str, Any] = json.loads(weights[8 : 8 + length])
+    spoilt = bytearray(weights)
+    for name, tensor in header.items():
+        if re.search(r"layers\.[12]\..*(o_proj|down_proj)\.weight", name):
+            begin, end = (8 + length + offset for offset in tensor["data_offsets"])
+            spoilt[begin:end] = bytes(end - begin)
+    return bytes(spoilt)
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and all that it started, wherever they moved to since."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found = [pid]
+    for parent in found:
+        found += [child for child, of in pairs if of == parent]
+    return found
+
+
+class Host:
+    """The private side of this machine."""
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self.data = folder / "data"
+        questions = folder / "questions.json"
+        questions.write_text(json.dumps(QUESTIONS), encoding="utf-8")
+        self.variables: dict[str, Any] = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "private_model_data_dir": str(self.data),
+            "private_model_source": "huggingface",
+            "private_model_huggingface_endpoint": endpoint,
+            "private_model_huggingface_repository": REPOSITORY,
+            "private_model_huggingface_revision": "main",
+            "private_model_quantization": "none",
+            "private_model_evaluation_questions": str(questions),
+            "private_model_promotion": "better",
+            "private_model_gateway_port": 18600,
+            "private_model_gateway_metrics_port": 18604,
+            "private_model_progress_file": os.environ.get("PRIVATE_AI_PROGRESS_FILE", ""),
+        }
+        self.inventory = folder / "inventory.json"
+        self.inventory.write_text(
+            json.dumps({"private": {"hosts": {"localhost": {}}}, "all": {"vars": self.variables}})
+        )
+        self.site = folder / "private.json"
+        role = {"ansible.builtin.import_role": {"name": "private_ai.chatbot.private_model"}, "name": "Serve"}
+        self.site.write_text(json.dumps([{"name": "Private side", "hosts": "private", "tasks": [role]}]))
+
+    def command(self, playbook: str | Path, **variables: Any) -> list[str]:
+        """ansible-playbook with more variables."""
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        return [program, "-i", str(self.inventory), str(playbook), "-e", json.dumps(variables)]
+
+    def start(self, command: list[str]) -> subprocess.Popen[str]:
+        """Start a play; its output comes line by line."""
+        env = {
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "400",
+        }
+        env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "collections")
+        return subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def play(self, playbook: str | Path | None = None, **variables: Any) -> tuple[int, str]:
+        """Run a play to its end: (status, output on one line)."""
+        with self.start(self.command(playbook or self.site, **variables)) as process:
+            said, _ = process.communicate(timeout=900)
+        return process.returncode, " ".join(said.split())
+
+    def step(self, name: str, **variables: Any) -> tuple[int, str]:
+        """One step of playbooks/model.yml."""
+        return self.play(ROOT / "playbooks/model.yml", model_step=name, **variables)
+
+    def kill_at(self, task: str, after: float, **variables: Any) -> bool:
+        """Kill a play and all its children so many seconds after a task began; whether it came that far."""
+        with self.start(self.command(self.site, **variables)) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("TASK") and task in line:
+                    time.sleep(after)
+                    for pid in reversed(descendants(process.pid)):
+                        try:
+                            os.kill(pid, signal.SIGKILL)
+                        except ProcessLookupError:
+                            continue
+                    return True
+        return False
+
+    def served(self) -> dict[str, Any]:
+        """models/served.json."""
+        found: dict[str, Any] = json.loads((self.data / "models/served.json").read_text())
+        return found
+
+    def ask(self, question: str = "What is this?") -> str:
+        """The answer that a caller of the gateway gets; AssertionError when there is none."""
+        key = (self.data / "api-key").read_text().strip()
+        body = {"messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 400}
+        response = httpx.post(
+            f"{GATEWAY}/v1/chat/completions",
+            json=body,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=180,
+            trust_env=False,
+        )
+        assert response.status_code == 200, (response.status_code, response.text)
+        answer: str = response.json()["choices"][0]["message"]["content"]
+        return answer.rpartition("</think>")[2].strip()
+
+
+class Visitor:
+    """Asks all the time, in the background, and remembers what went wrong."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.answers: list[str] = []
+        self.failures: list[str] = []
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._visit, daemon=True)
+
+    def _visit(self) -> None:
+        while not self._leaving.wait(0.2):
+            try:
+                self.answers.append(self.host.ask())
+            except (AssertionError, httpx.HTTPError) as error:
+                self.failures.append(repr(error))
+
+    def __enter__(self) -> Visitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.set()
+        self._thread.join(200)
