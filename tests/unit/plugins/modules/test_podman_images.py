@@ -202,6 +202,12 @@ def test_from_packages_when_it_does_not(
         podman_base_image.run(Module(tmp_path, source="registry"), Images())
 
 
+def test_another_keyring_makes_another_image(tmp_path: Path, made: list[str]) -> None:
+    plain = podman_base_image.BaseImage(Module(tmp_path), Images()).inputs()
+    signed = podman_base_image.BaseImage(Module(tmp_path, keyring="/k.gpg"), Images()).inputs()
+    assert plain["registry"] == signed["registry"] and plain["bootstrap"] != signed["bootstrap"]
+
+
 def test_from_packages_when_it_answers_but_cannot_be_used(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
