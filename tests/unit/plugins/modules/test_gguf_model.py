@@ -167,6 +167,14 @@ def test_intermediate_is_kept_when_asked(host: Host) -> None:
     assert host.run(**wanted)["changed"] and "model.f16.gguf" in host.left()
 
 
+def test_intermediate_of_other_settings_goes(host: Host) -> None:
+    host.run(quantization="Q8_0", keep_intermediate=True)
+    host.run(quantization="Q8_0", keep_intermediate=True, outtype="bf16")
+    assert host.left() == ["model.bf16.gguf", "model.gguf", "model.gguf.manifest.json"]
+    host.run(quantization="Q4_0")
+    assert host.left() == ["model.gguf", "model.gguf.manifest.json"]
+
+
 def test_unchanged_reads_no_large_file_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = host.folder / "checksums.json"
     for path in host.source.iterdir():

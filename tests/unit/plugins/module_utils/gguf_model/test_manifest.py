@@ -79,6 +79,7 @@ def test_belonging_never_leaves_the_directory(dest: Path) -> None:
     between = dest.with_name("model.f16.gguf")
     assert manifest.belonging(str(dest)) == [str(dest), str(own), str(between)]
     record = json.loads(own.read_text())
+    (dest.parent.parent / "victim").write_text("not ours")
     record["intermediate"]["name"] = "../victim"
     own.write_text(json.dumps(record))
     assert manifest.belonging(str(dest)) == [str(dest), str(own)]
