@@ -19,8 +19,8 @@ import typing as t
 from ..files import Checksums, settle, sha256_of, write_file
 from ..gguf import GgufError, describe, read_header
 from ..podman.client import PodmanClient, PodmanError
-from ..podman.systemd import session_environ
-from ..podman.watch import Finished, Progress, watch
+from ..podman.tool import hand_over, run_tool
+from ..podman.watch import Finished, Progress
 from . import manifest, plan, source
 
 if t.TYPE_CHECKING:
@@ -254,10 +254,9 @@ class ModelFile:
         shutil.rmtree(work, ignore_errors=True)
         os.mkdir(work, 0o700)
         try:
-            # Closed to everybody by the directory around it, open to the container's user.
             output = os.path.join(work, "output")
             os.mkdir(output)
-            os.chmod(output, 0o777)  # noqa: S103
+            hand_over(output, os.geteuid() != 0)
             self._run("make", output)
             self._place(output)
         finally:
@@ -270,23 +269,13 @@ class ModelFile:
     def _run(self, command: str, output: str | None) -> None:
         name = plan.container_name(self.dest)
         files = plan.mounted(self.files, self.source, self.wanted["card"])
-        argv = self.client.argv(plan.container_args(command, self.wanted, files, self.params, name, output))
-        environ = session_environ(os.environ, os.geteuid())
-        # A run that was killed cannot take its container with it.
-        self._drop_container(name)
+        params = plan.tool_params(command, self.wanted, files, self.params, name, output)
         log = self.params["log_file"] if command == "make" else None
-        try:
-            done = watch(argv, log, self.progress, environ, timeout=self.params["timeout"])
-        finally:
-            self._drop_container(name)
+        done, said = run_tool(self.client, params, self.progress, log, self.params["timeout"])
         if done.rc:
-            raise self._failure(argv, done)
+            raise self._failure(done, said or {})
 
-    def _drop_container(self, name: str) -> None:
-        self.client.run(["rm", "--force", "--ignore", "--time=0", name], check=False)
-
-    def _failure(self, argv: list[str], done: Finished) -> Exception:
-        said = plan.result_of(done.tail)
+    def _failure(self, done: Finished, said: dict[str, t.Any]) -> Exception:
         if done.rc == _REFUSED and said:
             return Refused(f"{self.source} cannot be converted: {said['reason']}", said.get("supported"))
         reason = f"failed with exit status {done.rc}"
@@ -296,7 +285,7 @@ class ModelFile:
             reason = "was killed, most likely because memory ran out (option memory_limit, or the host's own)"
         where = f"; everything it said is in {self.params['log_file']}" if self.params["log_file"] else ""
         message = f"converting {self.source} {reason}: {' | '.join(done.tail[-5:])}{where}"
-        return PodmanError(message, argv, done.rc, "\n".join(done.tail))
+        return PodmanError(message, rc=done.rc, stdout="\n".join(done.tail))
 
     def _place(self, output: str) -> None:
         """Give what was made its names; the manifest comes last and makes it count."""

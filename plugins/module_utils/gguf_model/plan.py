@@ -15,8 +15,7 @@ import os
 import re
 import typing as t
 
-from ..podman.client import MANAGED_LABEL, MANAGED_VALUE
-from ..podman.spec import mount_argument
+from ..podman.client import MANAGED_LABEL
 from .source import CARD, Scalar, Weights
 
 #: Version of the manifest's layout.
@@ -133,15 +132,15 @@ def container_name(dest: str) -> str:
     return f"private-ai-convert-{hashlib.sha256(dest.encode()).hexdigest()[:12]}"
 
 
-def container_args(
+def tool_params(
     command: str,
     wanted: t.Mapping[str, t.Any],
     files: t.Mapping[str, str],
     options: t.Mapping[str, t.Any],
     name: str,
     work: str | None,
-) -> list[str]:
-    """Return the arguments of ``podman run``.
+) -> dict[str, t.Any]:
+    """Return what :func:`run_tool` takes.
 
     Each file is mounted by itself: the converter sees what was checked and nothing else, links lead nowhere,
     and directories that are closed to the container's user do not matter.
@@ -159,35 +158,25 @@ def container_args(
         "threads": options["threads"],
         "keep_intermediate": options["keep_intermediate"],
     }
-    args = ["run", "--rm", f"--name={name}", f"--label={MANAGED_LABEL}={MANAGED_VALUE}", "--pull=never"]
-    args += ["--network=none", "--read-only", "--tmpfs=/tmp", "--user=1001", "--cap-drop=all"]
-    # SELinux's labels would have to be written on the owner's files; the container reaches nothing else.
-    args += ["--security-opt=no-new-privileges", "--security-opt=label=disable", "--log-driver=none"]
-    args += [f"--ulimit={limit}={value}" for limit, value in sorted((options["ulimits"] or {}).items())]
-    if options["memory_limit"]:
-        args.append(f"--memory={options['memory_limit']}")
-    mounts = [
+    mounts: list[dict[str, t.Any]] = [
         {"source": path, "target": f"{directory}/{file}", "read_only": True}
         for file, path in sorted(files.items())
     ]
     if work:
         mounts.append({"source": work, "target": "/work"})
-    args += [f"--mount={mount_argument(mount)}" for mount in mounts]
-    return [*args, options["image"], command, json.dumps(plan, sort_keys=True)]
+    return {
+        "name": name,
+        "image": options["image"],
+        "argv": [command, json.dumps(plan, sort_keys=True)],
+        "mounts": mounts,
+        "ulimits": options["ulimits"],
+        "memory": options["memory_limit"],
+    }
 
 
 def mounted(files: t.Mapping[str, str], directory: str, card: str) -> dict[str, str]:
     """Return the files that the container gets: the inputs, and the model card when its head counts."""
     return {**files, CARD: os.path.realpath(os.path.join(directory, CARD))} if card else dict(files)
-
-
-def result_of(lines: t.Iterable[str]) -> dict[str, t.Any]:
-    """Return what the container said in the end; empty when it said nothing."""
-    for line in reversed(list(lines)):
-        if line.startswith("result: "):
-            found = json.loads(line[len("result: ") :])
-            return found if isinstance(found, dict) else {}
-    return {}
 
 
 def available_memory(meminfo: str) -> int | None:

@@ -37,6 +37,10 @@ if words[:2] == ["image", "inspect"]:
     if not settings["image"]:
         sys.exit("Error: no such image")
     print(json.dumps([{{"Id": "1", "Labels": settings["labels"]}}]))
+elif words[:2] == ["container", "inspect"]:
+    if not settings["left"]:
+        sys.exit("Error: no such container")
+    print(json.dumps([{{"Id": "1"}}]))
 elif words[0] == "run":
     work = [word for word in words if word.endswith("target=/work")]
     if "make" in words and not settings["status"]:
@@ -86,7 +90,13 @@ class Host:
     def set(self, **changes: Any) -> None:
         """What podman has and what its container does."""
         settings = {"image": True, "labels": {"io.private-ai.chatbot.converter": "llama-cpp-python 0.3.36"}}
-        settings |= {"demo": str(DEMO), "status": 0, "say": 'result: {"architecture": "qwen2"}', **changes}
+        settings |= {
+            "left": False,
+            "demo": str(DEMO),
+            "status": 0,
+            "say": 'result: {"architecture": "qwen2"}',
+            **changes,
+        }
         (self.folder / "settings.json").write_text(json.dumps(settings))
 
     def run(self, check_mode: bool = False, **params: Any) -> dict[str, Any]:
@@ -247,10 +257,11 @@ def test_what_a_killed_run_left(host: Host) -> None:
     work = host.dest.parent / ".model.gguf.work" / "output"
     work.mkdir(parents=True)
     (work / "model.gguf").write_bytes(b"half")
+    host.set(left=True)
     assert host.run()["changed"] and host.left() == ["model.gguf", "model.gguf.manifest.json"]
     lines = [json.loads(line) for line in (host.folder / "calls").read_text().splitlines()]
     name = next(word for words in lines if words[0] == "run" for word in words if word.startswith("--name="))
-    removed = ["rm", "--force", "--ignore", "--time=0", name.removeprefix("--name=")]
+    removed = ["rm", "--force", "--time=0", "--ignore", name.removeprefix("--name=")]
     assert lines.index(removed) < next(at for at, words in enumerate(lines) if words[0] == "run")
 
 

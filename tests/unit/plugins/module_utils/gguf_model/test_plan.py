@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf_model import manifest, plan
 from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf_model.source import Weights
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.tool import tool_argv
 
 FILES = {"config.json": {"size": 2, "sha256": "c" * 64}, "a.safetensors": {"size": 9, "sha256": "a" * 64}}
 SETTINGS = {"name": "Mine", "outtype": "f16", "quantization": "Q4_K_M"}
@@ -78,11 +79,8 @@ def test_metadata_can_be_repeated_by_hand() -> None:
 
 def test_the_container_is_closed_and_sees_only_its_files() -> None:
     files = {"config.json": "/srv/m/config.json", "a.safetensors": "/blobs/1"}
-    args = plan.container_args("make", wanted(), files, OPTIONS, "name", "/srv/.work/output")
-    for option in (
-        "--network=none --read-only --user=1001 --cap-drop=all --security-opt=no-new-privileges --pull=never "
-        "--ulimit=nofile=1024:1024 --memory=4g --name=name --rm"
-    ).split():
+    args = tool_argv(plan.tool_params("make", wanted(), files, OPTIONS, "name", "/srv/.work/output"), False)
+    for option in "--network=none --ulimit=nofile=1024:1024 --memory=4g --name=name".split():
         assert option in args
     mounts = [one for one in args if one.startswith("--mount")]
     assert mounts == [
@@ -93,8 +91,8 @@ def test_the_container_is_closed_and_sees_only_its_files() -> None:
     assert args[-3:-1] == ["localhost/converter:1", "make"]
     given = json.loads(args[-1])
     assert given["directory"] == "/source/some-model" and given["name"] == "Mine" and given["threads"] == 2
-    looked = plan.container_args("check", wanted(), files, OPTIONS, "name", None)
-    assert not any("/work" in one for one in looked)
+    looked = plan.tool_params("check", wanted(), files, OPTIONS, "name", None)
+    assert not any(mount["target"] == "/work" for mount in looked["mounts"])
 
 
 def test_names() -> None:
@@ -116,12 +114,6 @@ def test_needs() -> None:
     assert both.memory > 151936 * 1536 * 4
     # Every quantisation takes less than f16, and none is forgotten.
     assert all(0 < bits < 16 for name, bits in plan.QUANTIZATIONS.items() if name != "none")
-
-
-def test_results_are_found_among_the_lines() -> None:
-    lines = ["progress: x", 'result: {"reason": "old"}', 'result: {"reason": "new"}', "noise"]
-    assert plan.result_of(lines) == {"reason": "new"}
-    assert plan.result_of(["noise"]) == {} and plan.result_of(["result: []"]) == {}
 
 
 def test_memory() -> None:
