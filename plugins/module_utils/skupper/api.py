@@ -122,8 +122,6 @@ class Api:
         for auth in self._configuration.auth_settings().values():
             if auth.get("in") == "header" and auth.get("value"):
                 headers[auth["key"]] = auth["value"]
-        if content_type == APPLY_PATCH:
-            body = json.dumps(body)  # it is YAML, too, and sent as it is
         self.requests += 1
         try:
             answer = self._rest.request(
