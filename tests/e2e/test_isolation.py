@@ -255,3 +255,13 @@ def test_another_host_gets_no_answer(other_host: str, greeter: Greeter) -> None:
             for port in (8000, 5000, 8404, 9464):
                 got = from_other_host(other_host, network["IPAddress"], port)
                 assert got != "answer", f"{name} at {network['IPAddress']}:{port} answered another host"
+
+
+@pytest.mark.parametrize("network", ["private-ai-edge", "private-ai-model"])
+def test_a_port_forwarded_from_inside_the_gateway_is_answered(network: str) -> None:
+    """As rootless Podman forwards it: from the gateway's own address on any of its networks."""
+    gateway = inspect("private-ai-gateway")
+    address = gateway["NetworkSettings"]["Networks"][network]["IPAddress"]
+    ask = f"import urllib.request as u; print(u.urlopen('http://{address}:8000/healthz', timeout=5).status)"
+    done = podman("exec", "private-ai-gateway", "python3", "-c", ask, check=False)
+    assert done.stdout == "200\n", done.stdout + done.stderr
