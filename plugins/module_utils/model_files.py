@@ -15,7 +15,7 @@ import typing as t
 from .files import Checksums
 from .gguf import PRE_TOKENIZERS, GgufError, check, describe, read_header
 
-ARCHITECTURES = [
+ARCHITECTURES = (
     "deepseek2",
     "gemma",
     "gemma2",
@@ -30,7 +30,7 @@ ARCHITECTURES = [
     "qwen3",
     "qwen3moe",
     "starcoder2",
-]
+)
 
 
 def verified(

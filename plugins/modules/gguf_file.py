@@ -244,7 +244,7 @@ def main() -> None:
             "dest": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "sha256": {"type": "str"},
-            "architectures": {"type": "list", "elements": "str", "default": ARCHITECTURES},
+            "architectures": {"type": "list", "elements": "str", "default": list(ARCHITECTURES)},
             "pre_tokenizers": {"type": "list", "elements": "str", "no_log": False},
             "mode": {"type": "str", "default": "0644"},
             "checksum_cache": {"type": "path"},
