@@ -1,0 +1,139 @@
+"""A namespace of a real API server for the modules, and what was asked of the server."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import Api as Client
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import connect, path_of
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors import ApiError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
+    CONNECTOR,
+    LISTENER,
+    SITE,
+    Kind,
+)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.ownership import FIELD_MANAGER
+
+from tests.cluster.fixtures import Api
+from tests.skupper.modules.agent_client import Agent
+from tests.skupper.modules.host import ROOT, STANDINS
+from tests.skupper.on_kubernetes.controller import MERGE
+from tests.standins.skupper.model.crds import definitions
+
+#: The modules' own user, so that the audit log tells them from the tests.
+USER = "ansible"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+READS = ("get", "list", "watch")
+KINDS = (SITE, LISTENER, CONNECTOR)
+Object = dict[str, Any]
+
+
+def install_crds(client: Client) -> None:
+    """Make Skupper's kinds known, and wait until they are served."""
+    for one in definitions():
+        name = one["metadata"]["name"]
+        try:
+            client.request("POST", CRDS, body=one)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+        end = time.monotonic() + 30
+        while True:
+            found = client.request("GET", f"{CRDS}/{name}").get("status") or {}
+            states = {each["type"]: each["status"] for each in found.get("conditions") or []}
+            if states.get("Established") == "True":
+                break
+            assert time.monotonic() < end, f"{name} is not served: {states}"
+            time.sleep(0.05)
+
+
+class Cluster:
+    """One namespace.
+
+    :param client: for the tests themselves.
+    """
+
+    def __init__(self, api: Api, agent: Agent, namespace: str) -> None:
+        self.api = api
+        self.agent = agent
+        self.namespace = namespace
+        self.kubeconfig = api.kubeconfig
+        if api.plane is not None:
+            self.kubeconfig = api.plane.write_kubeconfig(USER, ("system:masters",))
+        self.client = connect({"kubeconfig": str(api.kubeconfig)})
+        self.cli = os.environ.get("SKUPPER_TEST_BIN") or str(STANDINS / "skupper/bin/skupper")
+
+    def module(self, module: str, /, *, check: bool = False, **options: Any) -> Any:
+        """Run a module as Ansible does, and return its result."""
+        arguments = {
+            "_ansible_check_mode": check,
+            "_ansible_diff": True,
+            "executable": self.cli,
+            "kubeconfig": str(self.kubeconfig),
+            "namespace": self.namespace,
+            **options,
+        }
+        return self.agent.run(module, arguments, {})
+
+    def asked(self) -> list[Object]:
+        """What the modules asked of the API server so far; nothing is known of a cluster that is not ours."""
+        if self.api.plane is None:
+            return []
+        return [one for one in self.api.plane.requests() if one["user"]["username"] == USER]
+
+    def writes(self) -> list[str]:
+        """What the modules really wrote so far."""
+        return [
+            f"{one['verb']} {one['requestURI']}"
+            for one in self.asked()
+            if one["verb"] not in READS and "dryRun=All" not in one["requestURI"]
+        ]
+
+    def fingerprint(self) -> str:
+        """What would differ if the modules had written: requests, generations, their managed fields."""
+        found: list[Any] = [self.writes()]
+        for kind in KINDS:
+            for one in self.client.all(kind, self.namespace):
+                metadata = one["metadata"]
+                ours = [
+                    each for each in metadata.get("managedFields", []) if each["manager"] == FIELD_MANAGER
+                ]
+                found.append([metadata["uid"], metadata["generation"], ours])
+        return repr(found)
+
+    def get(self, kind: Kind, name: str) -> Object:
+        """One object, which must be there."""
+        found = self.client.get(kind, self.namespace, name)
+        assert found is not None, f"{kind.name} {name} is not there"
+        return found
+
+    def others(self, kind: Kind, name: str, spec: Object, **metadata: Any) -> None:
+        """Change an object as somebody else with kubectl would."""
+        path = path_of(kind, self.namespace, name)
+        body = {"metadata": metadata, "spec": spec}
+        self.client.request("PATCH", path, [("fieldManager", "kubectl-edit")], body, MERGE)
+
+    def create(self, kind: Kind, name: str, spec: Object) -> None:
+        """Make an object as somebody else would."""
+        body = {
+            "apiVersion": kind.api_version,
+            "kind": kind.name,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": spec,
+        }
+        path = path_of(kind, self.namespace)
+        self.client.request("POST", path, [("fieldManager", "kubectl-create")], body)
+
+
+def environ() -> dict[str, str]:
+    """The environment of modules on this host."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "collections"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SKUPPER_STANDIN_PYTHON": sys.executable,
+    }
