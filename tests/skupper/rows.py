@@ -36,6 +36,9 @@ _WORDS = (
     (r"[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8}", "<time>"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
     (r"(\w+)-[0-9]{10}-[0-9]{1,9}\b", r"\1-<router>"),
+    # Go's maps and directories have no order.
+    (r"namespaces found: \[[a-z ]+\]", "namespaces found: <names>"),
+    (r'error loading "[^"]+": multiple', 'error loading "<file>": multiple'),
     (r"https://[0-9.]+:[0-9]+/", "https://<address>/"),
     (r"dial tcp [0-9.]+:[0-9]+:", "dial tcp <address>:"),
     (r"(?m)^(  (?:ca\.crt|tls\.crt|tls\.key|connect\.json): )[^\n]+", r"\1<base64>"),

@@ -87,7 +87,6 @@ class Engine:
         elif method == "DELETE":
             self._end(name)
             del self.held[name]
-            return HTTPStatus.OK, []
         return HTTPStatus.NO_CONTENT, None
 
     def _start(self, name: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 from ..model import units
@@ -155,7 +157,9 @@ def redeem_all(state: SiteState) -> None:
             redeemed = redeem(token, state.name)
         except RedeemError as error:
             failed += 1
-            print(f"ERROR RedeemClaims: failed to redeem claim name={name} error={error}", file=sys.stderr)
+            stamp = datetime.now().strftime("%Y/%m/%d %H:%M:%S")
+            words = f"failed to redeem claim name={name} error={json.dumps(str(error))}"
+            print(f"{stamp} ERROR RedeemClaims: {words}", file=sys.stderr)
             continue
         for one in (redeemed.secret, *redeemed.links):
             one["metadata"]["namespace"] = state.namespace

@@ -146,7 +146,9 @@ def _sorted(text: str, namespace: str, kinds: tuple[str, ...]) -> list[Resource]
 def _log(verb: str, one: Resource, error: object) -> None:
     stamp = datetime.now().strftime("%Y/%m/%d %H:%M:%S")
     noun = one["kind"].lower()
-    print(f'{stamp} ERROR Error while {verb} {noun} {noun}={name_of(one)} error="{error}"', file=sys.stderr)
+    component = "nonkube.systemApply" if verb == "adding" else "nonkube.systemDelete"
+    words = f'component={component} {noun}={name_of(one)} error="{error}"'
+    print(f"{stamp} ERROR Error while {verb} {noun} {words}", file=sys.stderr)
 
 
 def apply(call: Call) -> None:

@@ -117,11 +117,10 @@ class ContainerRouter:
             raise StateError(f"container {self.name} already exists (component: router)")
         self.engine.create(container)
         self.engine.start(self.name)
-        for action, file in (("start", "start.sh"), ("stop -t 10", "stop.sh")):
+        for action, file, end in (("start", "start.sh", "\n"), ("stop -t 10", "stop.sh", "")):
             script = namespace_path(self.namespace, SCRIPTS) / file
-            script.write_text(
-                _SCRIPT.format(engine=self.platform, site_id=site_id, action=action), encoding="utf-8"
-            )
+            text = _SCRIPT.format(engine=self.platform, site_id=site_id, action=action)
+            script.write_text(text + end, encoding="utf-8")
             script.chmod(0o755)
         try:
             units.create(self.platform, self.namespace, site_id)

@@ -148,6 +148,8 @@ class Engine:
 
     def _must(self, method: str, path: str, body: Any = None) -> Any:
         status, answer = self.call(method, path, body)
+        if status == http.client.INTERNAL_SERVER_ERROR and path.startswith("/images"):
+            raise EngineError("server error")
         if status >= http.client.BAD_REQUEST:
             raise EngineError(str((answer or {}).get("message") or f"status {status}"))
         return answer
