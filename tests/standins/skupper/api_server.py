@@ -100,7 +100,13 @@ class ApiServer:
             return self._create(resource, plural, namespace, body)
         if not name:
             found = [one for key, one in sorted(self.held.items()) if key[:2] == (resource, namespace)]
-            return {"kind": "List", "metadata": {}, "items": found}
+            version = f"{group}/{path.split('/')[3]}" if group else "v1"
+            return {
+                "kind": f"{OWN.get(plural, '')}List",
+                "apiVersion": version,
+                "metadata": {},
+                "items": found,
+            }
         key = (resource, namespace, name)
         if key not in self.held:
             raise Refusal(HTTPStatus.NOT_FOUND, f'{resource} "{name}" not found')
