@@ -105,7 +105,7 @@ def test_a_link_takes_no_room_and_no_second_reading(host: Host, monkeypatch: pyt
 
 
 def test_where_no_link_can_be_it_is_copied(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, _ = host.model("a")
+    path = host.model("a")[0]
 
     def refuse(*_: Any) -> None:
         raise OSError(18, "Invalid cross-device link")
@@ -162,7 +162,7 @@ def test_surplus(host: Host, keep: int) -> None:
 
 
 def test_the_served_one_stays_however_old(host: Host) -> None:
-    first, _ = host.serve("a", keep=9)
+    first = host.serve("a", keep=9)[0]
     for letter in "bc":
         host.run(state="present", src=host.model(letter)[0])
     os.utime(host.root / "models" / first[:12], (1, 1))
@@ -171,8 +171,8 @@ def test_the_served_one_stays_however_old(host: Host) -> None:
 
 
 def test_absent(host: Host) -> None:
-    first, _ = host.serve("a")
-    second, _ = host.serve("b")
+    first = host.serve("a")[0]
+    second = host.serve("b")[0]
     with pytest.raises(ValueError, match="is served; serve another one first"):
         host.run(state="absent", sha256=second)
     assert host.run(True, state="absent", sha256=first)["changed"] and len(host.kept()) == 2
@@ -182,9 +182,9 @@ def test_absent(host: Host) -> None:
 
 
 def test_listing(host: Host) -> None:
-    path, _ = host.model("a")
+    path = host.model("a")[0]
     Path(f"{path}.manifest.json").write_text('{"inputs": {"provenance": {"repository": "a/b"}}}')
-    sha256, _ = host.serve("a")
+    sha256 = host.serve("a")[0]
     report = {"total": {"asked": 30, "right": 24}}
     (host.root / "evaluations" / f"{sha256[:12]}.json").write_text(json.dumps(report))
     listed = host.run()["models"]
@@ -217,7 +217,7 @@ def test_a_damaged_state_is_told(host: Host, text: str) -> None:
 
 
 def test_a_cut_promotion_leaves_the_old_state(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, _ = host.serve("a")
+    first = host.serve("a")[0]
 
     def cut(*_: Any) -> None:
         raise OSError(28, "No space left on device")
