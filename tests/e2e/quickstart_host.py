@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 PAGE = os.environ.get("PAGE_URL", "http://127.0.0.1:8080")
 GATEWAY = os.environ.get("GATEWAY_URL", "http://127.0.0.1:8000")
 DATA_DIR = Path(
@@ -38,3 +40,31 @@ def replicas() -> list[str]:
 def unique(prefix: str) -> str:
     """A name that no other run uses."""
     return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def containers() -> list[str]:
+    """Identities of everything that serves."""
+    return [inspect(name)["Id"] for name in [*replicas(), "private-ai-gateway", "private-ai-chatbot"]]
+
+
+def play(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run site.yml as a person does."""
+    return subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            "-i",
+            "inventories/quickstart",
+            "site.yml",
+            *arguments,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "400",
+        },
+        timeout=300,
+    )

@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.quickstart_host import inspect, replicas
+from tests.e2e.quickstart_host import ROOT, containers, inspect, play, replicas
 
-ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "roles/private_model/files/demo_model/demo.gguf"
-
-
-PLAYBOOK = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventories/quickstart", "site.yml"]
-
-
-def containers() -> list[str]:
-    """Identities of everything that serves."""
-    return [inspect(name)["Id"] for name in [*replicas(), "private-ai-gateway", "private-ai-chatbot"]]
-
-
-def play(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run site.yml as a person does."""
-    return subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            "-i",
-            "inventories/quickstart",
-            "site.yml",
-            *arguments,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "COLUMNS": "400",
-        },
-        timeout=300,
-    )
 
 
 @pytest.mark.parametrize(
