@@ -60,16 +60,21 @@ class Controller:
         """Do what the controller would do while a command runs."""
         done = threading.Event()
 
+        def look() -> None:
+            for key, wanted in becomes.items():
+                kind, _, name = key.partition("/")
+                if "make" in wanted:
+                    if self.set(kind, name, {"conditions": {}}):
+                        self._once(wanted["make"])
+                else:
+                    self.set(kind, name, wanted)
+
         def work() -> None:
             while not done.wait(0.02):
-                for key, wanted in becomes.items():
-                    kind, _, name = key.partition("/")
-                    if "make" in wanted:
-                        if self.set(kind, name, {"conditions": {}}):
-                            self._once(wanted["make"])
-                    else:
-                        self.set(kind, name, wanted)
+                look()
 
+        # What is there already is settled before: otherwise the command may read it and find it changed.
+        look()
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
