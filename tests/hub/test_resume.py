@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,10 @@ WEIGHTS = "model.safetensors"
 
 def part_size(run: Runner) -> int:
     """How much of the large file has been kept."""
-    parts = [path.stat().st_size for path in run.staging.glob("files/*.part")]
+    parts = []
+    for path in run.staging.glob("files/*.part"):
+        with contextlib.suppress(FileNotFoundError):  # a small file may be whole, and so renamed, by now
+            parts.append(path.stat().st_size)
     return max(parts, default=0)
 
 
