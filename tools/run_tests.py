@@ -221,6 +221,12 @@ def converter() -> Count:
     return built if built.failed else pytest("converter", "tests/converter", env=with_image())
 
 
+def training() -> Count:
+    """The trainer's image, built where it is not there; the demo model learns what it did not know."""
+    built = play_target("setup_trainer_image")
+    return built if built.failed else pytest("training", "tests/training/test_training.py", env=with_image())
+
+
 def molecule() -> Count:
     """The quickstart on Podman, its beats counted as one, and the checks of its verify."""
     report, log = JUNIT / "e2e.xml", CACHE / "progress.log"
@@ -266,6 +272,7 @@ STEPS = {
     "pipeline": Step(
         "From a Hub to an answer, and back", lambda: pytest("pipeline", "tests/pipeline"), group="extended"
     ),
+    "training": Step("A model trained for real", training),
     "browser": Step("The page in Chromium", lambda: pytest("browser", "tests/browser")),
 }
 GROUPS = ("all", "extended")

@@ -63,6 +63,8 @@ def in_image(
 class Run:
     """The module at work in a process of its own."""
 
+    module = MODULE
+
     def __init__(self, folder: Path, params: dict[str, Any]) -> None:
         self.progress = folder / "progress"
         self.progress.write_text("")
@@ -71,7 +73,7 @@ class Run:
         chosen = {name: value for name, value in {**own, **params}.items() if value is not None}
         arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": chosen}))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(arguments)],
+            [sys.executable, "-m", self.module, str(arguments)],
             env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -88,9 +90,9 @@ class Run:
         """Whether the progress has these words."""
         return text in self.progress.read_text()
 
-    def result(self) -> dict[str, Any]:
-        """Wait for its end and return what it says."""
-        output, _ = self.process.communicate(timeout=400)
+    def result(self, limit: float = 400) -> dict[str, Any]:
+        """Wait for its end, so many seconds at most, and return what it says."""
+        output, _ = self.process.communicate(timeout=limit)
         found: dict[str, Any] = json.loads(output[output.index("{") :])
         return found
 

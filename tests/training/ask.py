@@ -27,21 +27,27 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32).eval()
     right: dict[str, list[bool]] = defaultdict(list)
     similar: dict[str, list[float]] = defaultdict(list)
-    for asked in json.loads(Path(questions).read_text(encoding="utf-8")):
-        prompt = tokenizer.apply_chat_template(
-            [{"role": "user", "content": asked["question"]}], add_generation_prompt=True, return_tensors="pt"
+    held_out = json.loads(Path(questions).read_text(encoding="utf-8"))
+    tokenizer.padding_side = "left"
+    prompts = tokenizer.apply_chat_template(
+        [[{"role": "user", "content": asked["question"]}] for asked in held_out],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+        padding=True,
+    )
+    with torch.no_grad():
+        said = model.generate(
+            input_ids=prompts["input_ids"],
+            attention_mask=prompts["attention_mask"],
+            max_new_tokens=120,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            pad_token_id=tokenizer.pad_token_id,
         )
-        with torch.no_grad():
-            said = model.generate(
-                prompt,
-                attention_mask=torch.ones_like(prompt),
-                max_new_tokens=120,
-                do_sample=False,
-                temperature=None,
-                top_p=None,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        reply = tokenizer.decode(said[0][prompt.shape[1] :], skip_special_tokens=True)
+    replies = tokenizer.batch_decode(said[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
+    for asked, reply in zip(held_out, replies, strict=True):
         language = asked["language"]
         answer = normalise(reply.rpartition("</think>")[2])
         right[language].append(is_right(reply, asked["keywords"]))

@@ -177,9 +177,13 @@ def train(
     hand_over(places.tree, rootless)
     progress.say("starting")
     tool = tool_params(params, "run", work, places.tree)
-    done, result = run_tool(client, tool, progress, params["log_file"], params["timeout"])
-    outcome = answer(done, result, "training", params["log_file"], params["timeout"])
-    content = finish(places.tree, params, inputs, outcome)
+    try:
+        done, result = run_tool(client, tool, progress, params["log_file"], params["timeout"])
+        outcome = answer(done, result, "training", params["log_file"], params["timeout"])
+        content = finish(places.tree, params, inputs, outcome)
+    except BaseException:
+        clear(places)
+        raise
     put_in_place(places)
     shutil.rmtree(work)
     progress.say("done")

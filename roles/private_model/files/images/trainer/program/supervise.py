@@ -35,6 +35,8 @@ _METRIC = re.compile(r'"epoch": (\d+).*"step": (\d+).*"total_loss": ([0-9.e+-]+|
 
 #: Parameters below which more threads cost more than they bring.
 SMALL = 20_000_000
+#: Rows that are worth a process of their own while they are prepared.
+ROWS = 2000
 #: Seconds between two lines about steps.
 PAUSE = 5.0
 
@@ -45,11 +47,13 @@ def threads(base: Path, wanted: int) -> int:
     return wanted or (1 if parameters < SMALL else len(os.sched_getaffinity(0)))
 
 
-def environ(options: argparse.Namespace) -> dict[str, str]:
+def environ(options: argparse.Namespace, rows: int) -> dict[str, str]:
     """What ilab runs with: nothing of the network, its caches where there is room."""
     work = options.work
     count = str(threads(options.base, options.threads))
+    processes = max(1, min(len(os.sched_getaffinity(0)), rows // ROWS))
     own = {
+        "TRAINER_PROCESSES": str(processes),
         "OMP_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
         # On cores that others use, threads that spin while they wait take many times as long.
@@ -84,14 +88,14 @@ def command(options: argparse.Namespace, model: Path, epochs: int, output: Path)
     return argv
 
 
-def train(options: argparse.Namespace, model: Path, start: int, output: Path, log: Log) -> None:
+def train(options: argparse.Namespace, prepared: Prepared, start: int, output: Path, log: Log) -> None:
     """Run ilab to its end; Unfit with its last lines when it fails."""
     tail: deque[str] = deque(maxlen=12)
     steps, losses, epoch, said = 0, [], start, 0.0
-    argv = command(options, model, options.epochs - start, output)
+    argv = command(options, options.work / "model", options.epochs - start, output)
     process = subprocess.Popen(
         argv,
-        env=environ(options),
+        env=environ(options, len(prepared.rows)),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -161,7 +165,7 @@ def full(options: argparse.Namespace, prepared: Prepared) -> dict[str, Any]:
             view.make(resumed, model)
         else:
             view.make(options.base, model)
-        train(options, model, start, output, log)
+        train(options, prepared, start, output, log)
         last = last_complete(work)
     if last is None or last.epochs < options.epochs:
         reached = last.epochs if last else 0
@@ -181,7 +185,7 @@ def accelerated(options: argparse.Namespace, prepared: Prepared) -> dict[str, An
     shutil.rmtree(work / "model", ignore_errors=True)
     view.make(options.base, work / "model")
     log = Log(work / "losses.jsonl", options.epochs)
-    train(options, work / "model", 0, output, log)
+    train(options, prepared, 0, output, log)
     results = sorted(output.glob("hf_format/samples_*"), key=lambda one: int(one.name.rpartition("_")[2]))
     if not results:
         raise Unfit("ilab ended without a result, and without saying why", status=1)

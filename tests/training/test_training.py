@@ -1,0 +1,106 @@
+"""Training for real: the demo model learns what it did not know, though cut in the middle and crowded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.training.run import container_name
+
+from tests.converter.conftest import DEMO, Run, in_image
+from tests.training import dataset
+
+TRAINER = "localhost/private-ai/trainer:0.26.1"
+#: Small batches: InstructLab's learning rate is fixed, so a tiny model needs many steps.
+SETTINGS = {"epochs": 7, "effective_batch_size": 2, "max_batch_len": 1024, "max_seq_len": 256}
+
+
+class Train(Run):
+    """ilab_train at work in a process of its own."""
+
+    module = "ansible_collections.private_ai.chatbot.plugins.modules.ilab_train"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """The base, the data, the questions and what asks them; the container's user may read all of it."""
+    tmp_path.chmod(0o755)
+    shutil.copytree(DEMO, tmp_path / "base", ignore=shutil.ignore_patterns("*.gguf", "training", "*.md"))
+    for name in ("ask.py", "dataset.py", "product.json"):
+        shutil.copy(Path(__file__).with_name(name), tmp_path)
+    dataset.main(str(tmp_path / "data.jsonl"), str(tmp_path / "held_out.json"))
+    for name in ("out", "first", "second"):
+        (tmp_path / name).mkdir()
+    yield tmp_path
+    name = container_name(str(tmp_path / "out/own"))
+    listed = ["podman", "ps", "--all", "--quiet", f"--filter=name={name}"]
+    assert not subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+
+
+def options(place: Path, **own: Any) -> dict[str, Any]:
+    """The module's options for these places."""
+    paths = {"base": place / "base", "data": place / "data.jsonl", "dest": place / "out/own"}
+    return {**SETTINGS, **{name: str(path) for name, path in paths.items()}, **own}
+
+
+def score(place: Path, model: str) -> dict[str, dict[str, float]]:
+    """What a model knows of the product, by language."""
+    done = in_image(
+        TRAINER,
+        "/opt/trainer/bin/python",
+        "/t/ask.py",
+        f"/t/{model}",
+        "/t/held_out.json",
+        mount=f"{place}:/t:ro",
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    print(model, found)
+    return found
+
+
+def test_learns_and_survives_a_kill(place: Path) -> None:
+    """English at least 60 % right after none; Portuguese nearer to the right answers than before."""
+    before = score(place, "base")
+    first = Train(place / "first", options(place))
+    first.until(lambda: first.said("epoch 3 of 7, step"))
+    crowded = Train(place / "second", options(place, lock_timeout=0)).result()
+    assert crowded.get("failed") and f"process {first.process.pid}" in crowded["msg"], crowded
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    assert not (place / "out/own").exists()
+
+    again = Train(place / "first", options(place))
+    made = again.result(limit=900)
+    assert made.get("changed"), made
+    outcome = made["training"]["outcome"]
+    assert again.said("going on after epoch 2 of 7") or again.said("going on after epoch 3 of 7")
+    assert outcome["interruptions"] == 1
+    assert [entry["epoch"] for entry in outcome["epochs"]] == list(range(1, 8))
+    assert outcome["epochs"][-1]["loss"] < outcome["epochs"][0]["loss"] / 4
+    assert os.listdir(place / "out") == ["own"]
+
+    after = score(place, "out/own")
+    assert before["en"]["right"] <= 0.1 and after["en"]["right"] >= 0.6
+    assert after["pt"]["similarity"] > before["pt"]["similarity"]
+    assert not Train(place / "first", options(place)).result()["changed"]
+
+
+def test_too_small_a_disk_is_refused_before_the_work(place: Path) -> None:
+    """On a file system that holds the result and not the checkpoints."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(place / "out")]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.fail("a file system of 5 MB could not be mounted; these tests run as root")
+    try:
+        refused = Train(place / "first", options(place)).result()
+        assert "bytes free, training needs at least" in refused["msg"] and "checkpoint_dir" in refused["msg"]
+        assert os.listdir(place / "out") == []
+    finally:
+        subprocess.run(["umount", str(place / "out")], check=True)
