@@ -37,9 +37,12 @@ def test_it_stores_and_its_controllers_work(api: Api) -> None:
     namespace = new_namespace(core)
     config_map(core, namespace)
     assert core.read_namespaced_config_map("one", namespace).data == {"a": "1"}
+    # From a listing on: a watch that names no version waits for one that an old etcd never reports.
+    selector = f"metadata.name={namespace}"
+    listed = core.list_namespace(field_selector=selector).metadata.resource_version
     core.delete_namespace(namespace)
     events = watch.Watch().stream(
-        core.list_namespace, field_selector=f"metadata.name={namespace}", timeout_seconds=60
+        core.list_namespace, field_selector=selector, resource_version=listed, timeout_seconds=60
     )
     assert "DELETED" in (event["type"] for event in events)
     with pytest.raises(ApiException) as gone:
