@@ -140,7 +140,7 @@ class Reader:
         if inner in _SCALARS:
             self.stream.seek(struct.calcsize(f"<{_SCALARS[inner]}") * length, os.SEEK_CUR)
         else:
-            for dummy in range(length):  # noqa: B007
+            for dummy in range(length):
                 self.value(inner, depth + 1)
         return {"length": length}
 
@@ -169,7 +169,7 @@ def read_header(path: str) -> Header:
         tensors = reader.count("tensors", MOST_TENSORS)
         keys = reader.count("metadata keys", MOST_KEYS)
         metadata: dict[str, t.Any] = {}
-        for dummy in range(keys):  # noqa: B007
+        for dummy in range(keys):
             name = reader.text()
             metadata[name] = reader.value(reader.number("I"))
         parameters: dict[str, int] = {}
