@@ -18,6 +18,7 @@ description:
     connect to that; container names and C(host.containers.internal) do not work.
   - A connector whose pods do not run yet is not waited for.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object

@@ -16,6 +16,7 @@ description:
     on all platforms, with what is pending.
   - Grants are told without their code.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.attributes

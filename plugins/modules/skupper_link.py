@@ -19,6 +19,7 @@ description:
     made to look at it. A token that is not redeemed within 10 seconds is taken back, because the controller
     would try it again every 30 seconds and might be blocked by it.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.wait

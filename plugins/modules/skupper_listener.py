@@ -17,6 +17,7 @@ description:
   - A listener that is matched by no connector is not an error, the service may come later. Whether it
     answers, only a request can tell.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object

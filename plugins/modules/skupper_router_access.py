@@ -16,6 +16,7 @@ description:
     next free ports at each start, and its certificate carries every address of the host.
   - A link made for an address works only if O(subject_alternative_names) has it.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.attributes

@@ -18,6 +18,7 @@ description:
   - A site that is made anew while listeners, connectors and links are still in its namespace has the
     controller look at these at once, instead of up to 30 seconds later.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object

@@ -19,6 +19,7 @@ description:
   - Starts the router again when it has stopped. On O(platform=linux) a drop-in lets systemd do so at once.
   - Closes files with keys that others may read; the command itself leaves them open.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper

@@ -18,6 +18,7 @@ description:
   - A grant that the controller has not looked at yet is waited for, not made again.
   - Sites on hosts cannot issue tokens.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.wait
   - private_ai.chatbot.attributes

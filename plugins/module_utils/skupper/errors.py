@@ -9,46 +9,9 @@
 
 from __future__ import annotations
 
-import typing as t
+from ..kubernetes.errors import ApiError, ClusterError, InvalidValue, MissingPrerequisite, WaitFailed
 
+#: They end the modules for Skupper on every platform.
+SkupperError = ClusterError
 
-class SkupperError(Exception):
-    """Ends a module.
-
-    :param message: what is wrong, the value, the limit and the remedy.
-    :param evidence: more keys of the module's result (cmd, rc, stdout, conditions, ...), never a secret.
-    """
-
-    def __init__(self, message: str, **evidence: t.Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.evidence = evidence
-
-    def as_result(self) -> dict[str, t.Any]:
-        """Return keyword arguments for ``module.fail_json(**error.as_result())``."""
-        return {"msg": self.message, **self.evidence}
-
-
-class InvalidValue(SkupperError):
-    """An option has a value that cannot be."""
-
-
-class MissingPrerequisite(SkupperError):
-    """Something that an earlier task of the same play may bring: check mode warns, a real run fails."""
-
-
-class WaitFailed(SkupperError):
-    """What was waited for did not happen; the object was written."""
-
-
-class ApiError(SkupperError):
-    """The API server refused.
-
-    :param status: HTTP status; 0 when nobody answered.
-    :param reason: the reason of the Status object, such as Conflict.
-    """
-
-    def __init__(self, message: str, status: int = 0, reason: str = "", **evidence: t.Any) -> None:
-        super().__init__(message, **evidence)
-        self.status = status
-        self.reason = reason
+__all__ = ["ApiError", "InvalidValue", "MissingPrerequisite", "SkupperError", "WaitFailed"]

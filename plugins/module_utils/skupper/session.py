@@ -14,8 +14,9 @@ import time
 import traceback
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ..kubernetes.arguments import CONNECTION_ARGUMENTS, Arguments
 from . import validate
 from .cli import SkupperCli, find_cli
 from .errors import MissingPrerequisite, SkupperError
@@ -28,29 +29,6 @@ if t.TYPE_CHECKING:
     from .cluster import ClusterStore
     from .ownership import Object
 
-Arguments = dict[str, dict[str, t.Any]]
-
-
-def _connection(kind: str, variable: str, **more: t.Any) -> dict[str, t.Any]:
-    return {"type": kind, "fallback": (env_fallback, [variable]), **more}
-
-
-#: Keep these in step with the documentation fragment ``private_ai.chatbot.skupper``.
-CONNECTION_ARGUMENTS: Arguments = {
-    "kubeconfig": _connection("raw", "K8S_AUTH_KUBECONFIG"),
-    "context": _connection("str", "K8S_AUTH_CONTEXT"),
-    "host": _connection("str", "K8S_AUTH_HOST"),
-    "api_key": _connection("str", "K8S_AUTH_API_KEY", no_log=True),
-    "username": _connection("str", "K8S_AUTH_USERNAME"),
-    "password": _connection("str", "K8S_AUTH_PASSWORD", no_log=True),
-    "client_cert": _connection("path", "K8S_AUTH_CERT_FILE"),
-    "client_key": _connection("path", "K8S_AUTH_KEY_FILE", no_log=False),
-    "ca_cert": _connection("path", "K8S_AUTH_SSL_CA_CERT"),
-    "validate_certs": _connection("bool", "K8S_AUTH_VERIFY_SSL"),
-    "proxy": _connection("str", "K8S_AUTH_PROXY"),
-    "no_proxy": _connection("str", "K8S_AUTH_NO_PROXY"),
-    "impersonate_user": _connection("str", "K8S_AUTH_IMPERSONATE_USER"),
-}
 COMMON_ARGUMENTS: Arguments = {
     "platform": {"type": "str", "choices": list(PLATFORMS), "default": KUBERNETES},
     "namespace": {"type": "str", "default": "default"},

@@ -30,6 +30,8 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors 
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import CONNECTOR, SECRET, SITE
 
+PATH = "/apis/skupper.io/v2alpha1/namespaces/n/sites/a"
+
 
 class Answer:
     def __init__(self, status: int, body: Any) -> None:
@@ -168,12 +170,12 @@ def test_without_a_namespace_nobody_is_asked() -> None:
             422,
             {"reason": "Invalid", "message": "spec.port: wrong"},
             ApiError,
-            "PATCH /p at https://a was answered with 422 Invalid: spec.port: wrong",
+            f"PATCH {PATH} at https://a was answered with 422 Invalid: spec.port: wrong",
         ),
     ],
 )
 def test_refusals(status: int, body: Any, kind: type[SkupperError], message: str) -> None:
-    error = explain(status, body, "PATCH", "/p", "https://a")
+    error = explain(status, body, "PATCH", PATH, "https://a")
     assert error.__class__ is kind and message in error.message
 
 
