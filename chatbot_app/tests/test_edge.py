@@ -13,7 +13,10 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from private_ai_chatbot import logs
+from private_ai_chatbot.app import create_metrics_app
 from private_ai_chatbot.edge import CONTENT_SECURITY_POLICY, Edge
+from private_ai_chatbot.metrics import Metrics
+from private_ai_chatbot.waiting import Backend
 from support import Answer, FakeGateway, Running, running
 
 pytestmark = pytest.mark.anyio
@@ -150,3 +153,31 @@ async def test_metrics_count_by_outcome(gateway: FakeGateway, app: Running) -> N
     assert value("chatbot_queue_wait_seconds_count") == 1
     assert value("chatbot_streams_in_flight") == 0
     assert value("chatbot_queue_depth") == 0
+
+
+async def test_metrics_tell_the_state_of_the_other_end(gateway: FakeGateway, app: Running) -> None:
+    """Each scrape asks, because without visitors nobody else does."""
+
+    async def scraped() -> dict[str, float]:
+        app.service.backend = app.service.line._backend = Backend(app.service.upstream)
+        app.service.metrics = Metrics("m", lambda: 0, app.service.backend)
+        transport = httpx.ASGITransport(create_metrics_app(app.service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://metrics") as client:
+            text = (await client.get("/metrics")).text
+        lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(number) for name, number in lines if name.startswith("chatbot_")}
+
+    up = await scraped()
+    assert up['chatbot_upstream_state{state="online"}'] == 1
+    assert sum(number for name, number in up.items() if "upstream_state" in name) == 1
+    assert (up["chatbot_gateway_replicas_up"], up["chatbot_gateway_queued"]) == (gateway.slots, 0)
+    gateway.status = b'{"queued":3,"active":1,"up":1,"limit":9}'
+    busy = await scraped()
+    assert busy['chatbot_upstream_state{state="busy"}'] == 1
+    assert (busy["chatbot_gateway_queued"], busy["chatbot_gateway_queue_limit"]) == (3, 9)
+    gateway.status = b'{"queued":0,"active":0,"up":0,"limit":9}'
+    assert (await scraped())['chatbot_upstream_state{state="no_replica"}'] == 1
+    gateway.status, gateway.status_code = b"{}", 401
+    refused = await scraped()
+    assert refused['chatbot_upstream_state{state="key_refused"}'] == 1
+    assert "chatbot_gateway_queued" not in refused, "nothing is made up"

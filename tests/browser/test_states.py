@@ -164,6 +164,15 @@ def test_errors_say_what_to_do(
     expect(page.locator(".error")).to_have_count(0)
 
 
+def test_a_failed_question_names_its_request(scripted: Backend, tab: TabMaker) -> None:
+    """What a visitor can tell the operator, who finds the question by it in the logs."""
+    scripted.script = [{"refuse": 502, "headers": {"X-Request-Id": "0123-abc"}, "body": {"error": {}}}]
+    one = tab(scripted.url)
+    page = one.open()
+    one.ask("Hi")
+    expect(page.locator(".error")).to_contain_text("For the operator: request 0123-abc")
+
+
 def test_a_device_without_network_is_told_so(scripted: Backend, tab: TabMaker) -> None:
     """The banner comes and goes with the network, and a question meanwhile fails in plain words."""
     one = tab(scripted.url)

@@ -104,8 +104,8 @@ def test_request_ids_and_a_silent_log(gateway: Start) -> None:
     served = gateway(rate=1000)
     canary = "canary-prompt-2718"
     body = {"messages": [{"role": "user", "content": canary}], "max_tokens": 30}
-    own = served.client.post("/v1/chat/completions", json=body, headers={"X-Request-Id": "trace-42"})
-    assert own.headers["x-request-id"] == "trace-42"
+    own = served.client.post("/v1/chat/completions", json=body, headers={"X-Request-Id": "trace-4.2"})
+    assert own.headers["x-request-id"] == "trace-4.2", "the chatbot's server takes the same ids"
     odd = served.client.post(
         f"/v1/chat/completions?q={canary}", json=body, headers={"X-Request-Id": f"a b {canary}"}
     )
@@ -117,7 +117,7 @@ def test_request_ids_and_a_silent_log(gateway: Start) -> None:
     for secret in (KEY, INNER_KEY, canary, "wrong-key-3141", "stays on its own host", "Bearer"):
         assert secret not in log
     entries = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    assert any(entry["request_id"] == "trace-42" and entry["replica"] == "model-1" for entry in entries)
+    assert any(entry["request_id"] == "trace-4.2" and entry["replica"] == "model-1" for entry in entries)
     assert {entry["path"] for entry in entries if entry["status"] == 404} == {"other"}
 
 

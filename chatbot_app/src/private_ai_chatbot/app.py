@@ -25,6 +25,7 @@ from .edge import Edge
 from .endpoints import Chat, Question, Service
 from .errors import ApiError
 
+_METRICS_MAX_AGE_SECONDS = 5.0
 STATIC = Path(__file__).parent / "static"
 
 
@@ -86,6 +87,8 @@ def create_metrics_app(service: Service) -> ASGIApp:
     """`/metrics`, and the probes again: they go on answering while the visitors' port drains."""
 
     async def metrics(_request: Request) -> Response:
+        # Without visitors nobody else asks, and a broken link has to be seen all the same.
+        await service.backend.refresh(_METRICS_MAX_AGE_SECONDS)
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     app = Starlette(

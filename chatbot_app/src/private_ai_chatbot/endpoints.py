@@ -36,7 +36,7 @@ class Service:
         self.backend = Backend(self.upstream)
         self.line = WaitingLine(self.backend, settings.queue_poll_seconds)
         self.visitors = Visitors(settings.rate_limit_per_minute, settings.max_open_per_visitor)
-        self.metrics = Metrics(settings.model_name, lambda: len(self.line))
+        self.metrics = Metrics(settings.model_name, lambda: len(self.line), self.backend)
         self.draining = False
         self.watches: set[Watch] = set()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from . import __version__
+from .waiting import STATES, Backend
 
 # The conventions' buckets, extended to ten minutes for models on a CPU.
 _SECONDS = (*(round(0.01 * 2**step, 2) for step in range(16)), 600)
@@ -16,10 +19,11 @@ _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
 class Metrics:
     """All metrics of one application, in a registry of their own."""
 
-    def __init__(self, model: str, waiting: Callable[[], int]) -> None:
+    def __init__(self, model: str, waiting: Callable[[], int], backend: Backend) -> None:
         self.registry = CollectorRegistry()
         self._model = model
         ProcessCollector(registry=self.registry)
+        self.registry.register(_UpstreamCollector(backend))
         labels = ["gen_ai_operation_name", "gen_ai_request_model"]
         self._duration = Histogram(
             "gen_ai_client_operation_duration_seconds",
@@ -74,3 +78,29 @@ class Metrics:
         if ttft is not None:
             self._first_chunk.labels("chat", self._model).observe(ttft)
             self._tokens.labels("chat", self._model, "output").observe(tokens)
+
+
+class _UpstreamCollector(Collector):
+    """What this site knows of the other end. A Prometheus of the public site cannot ask the gateway itself."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        state = GaugeMetricFamily(
+            "chatbot_upstream_state",
+            "1 for the state of the model as seen from here, 0 for the others.",
+            labels=["state"],
+        )
+        for name in STATES:
+            state.add_metric([name], name == self._backend.condition)
+        yield state
+        gateway = self._backend.gateway
+        if gateway is None:
+            return
+        yield GaugeMetricFamily("chatbot_gateway_queued", "Requests in the gateway's queue.", gateway.queued)
+        yield GaugeMetricFamily(
+            "chatbot_gateway_queue_limit", "Places in the gateway's queue.", gateway.limit
+        )
+        yield GaugeMetricFamily("chatbot_gateway_active", "Requests that replicas answer.", gateway.active)
+        yield GaugeMetricFamily("chatbot_gateway_replicas_up", "Replicas that are up.", gateway.up)

@@ -22,6 +22,9 @@ log = logging.getLogger("private_ai_chatbot.waiting")
 
 _FIRST_POLL_SECONDS = 0.2  # most answers begin before, and then nobody is asked anything
 _ON_THE_WAY_SECONDS = 0.1  # from here to the gateway's queue
+#: What `Backend.condition` can be.
+STATES = ("online", "busy", "no_replica", "unreachable", "key_refused", "not_asked_yet")
+
 _NO_GATEWAY_SECONDS = 60.0  # ADDRESS is `ilab` itself: each of our questions would take its one connection
 
 
@@ -58,6 +61,11 @@ class Backend:
         if self.gateway and (self.gateway.queued or self.gateway.active >= self.gateway.up):
             return "busy"
         return "online"
+
+    @property
+    def condition(self) -> str:
+        """The state, and for `offline` the reason of it: one of STATES."""
+        return self.state if self.reason is None else self.reason
 
     async def refresh(self, max_age: float | None = None) -> None:
         """Asks the gateway unless the last answer is younger than `max_age`; one question for all callers."""

@@ -179,7 +179,9 @@ function fail(message, error) {
   }
   const known = error instanceof ChatError ? error : new ChatError("page", { message: String(error) });
   message.state = "failed";
-  message.error = { code: known.code, status: known.status, detail: known.detail, retryAfter: known.retryAfter };
+  message.error = {
+    code: known.code, status: known.status, detail: known.detail, retryAfter: known.retryAfter, requestId: known.requestId,
+  };
 }
 
 /** Receive; when nothing came and the server named a time, count down and ask again by ourselves. */

@@ -175,11 +175,14 @@ function usageText(usage) {
 
 function errorView(message) {
   const { text, detail } = errorText(message.error);
+  const id = message.error.requestId;
   const box = make("div", { class: "error" }, icon("warn"),
     make("div", {},
       make("strong", {}, t(message.content ? "error.title.partial" : "error.title")),
       make("p", {}, text),
-      detail ? make("p", { class: "detail" }, t("error.detail", { text: detail })) : null));
+      detail ? make("p", { class: "detail" }, t("error.detail", { text: detail })) : null,
+      // What its operator finds the question by in every log on the way.
+      id ? make("p", { class: "detail" }, t("error.request", { id })) : null));
   return box;
 }
 

@@ -11,6 +11,7 @@ export class ChatError extends Error {
     this.status = status;
     this.detail = message;
     this.retryAfter = retryAfter;
+    this.requestId = "";
   }
 }
 
@@ -91,11 +92,15 @@ export async function* ask(messages, signal) {
     }, SILENCE_MS);
   };
   let complete = false;
-  const failed = (error) => {
-    if (signal.aborted) return new DOMException("stopped", "AbortError");
+  let requestId = "";
+  const reason = (error) => {
     if (error instanceof ChatError) return error;
     if (silent) return new ChatError("silent");
     return new ChatError(navigator.onLine ? "network" : "offline");
+  };
+  const failed = (error) => {
+    if (signal.aborted) return new DOMException("stopped", "AbortError");
+    return Object.assign(reason(error), { requestId });
   };
   try {
     alive();
@@ -105,6 +110,7 @@ export async function* ask(messages, signal) {
       body: JSON.stringify({ messages, stream: true }),
       signal: own.signal,
     });
+    requestId = response.headers.get("x-request-id") ?? "";
     if (!response.ok) throw await refused(response);
     const parser = new EventParser();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
