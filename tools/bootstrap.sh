@@ -47,7 +47,7 @@ if [ "$manager" = apt ]; then
   fi
   [ "${VERSION_CODENAME:-}" = bookworm ] || [ "${VERSION_ID:-}" = 22.04 ] || packages="$packages passt"
   packages="$packages $python $python-venv"
-  [ -n "$dev" ] && packages="$packages chromium haproxy etcd-server libatomic1 fonts-dejavu-core git rsync"
+  [ -n "$dev" ] && packages="$packages chromium haproxy etcd-server libatomic1 fonts-dejavu-core git rsync openssl prometheus prometheus-node-exporter"
   missing() { for one in $packages; do dpkg-query -W -f '${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || printf ' %s' "$one"; done; }
   install() { as_root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$1"; }
 else

@@ -265,6 +265,9 @@ STEPS = {
         lambda: pytest("skupper", "tests/cluster", "tests/skupper"),
     ),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
+    "monitoring": Step(
+        "Alerts and dashboard in a real Prometheus", lambda: pytest("monitoring", "tests/monitoring")
+    ),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
     "molecule": Step("The quickstart, for real", molecule),
     "images": Step("The model server's image under its restrictions", images),

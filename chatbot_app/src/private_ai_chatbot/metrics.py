@@ -81,7 +81,7 @@ class Metrics:
 
 
 class _UpstreamCollector(Collector):
-    """What this site knows of the other end. A Prometheus of the public site cannot ask the gateway itself."""
+    """What is known here of the other end; a Prometheus of the public site cannot ask the gateway itself."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
