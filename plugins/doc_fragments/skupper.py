@@ -44,6 +44,51 @@ options:
     default: kubernetes
 """
 
+    # Modules that have nothing to do on Kubernetes; they say why.
+    HOST = r"""
+options:
+  platform:
+    type: str
+    choices: [podman, docker, linux]
+    required: true
+"""
+
+    # Modules that change something.
+    ATTRIBUTES = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - What an earlier task of the play may bring (a namespace, CRDs, a site, the command) is a warning in
+        check mode, which goes on as if it were there.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+"""
+
+    # Listeners and connectors.
+    SERVICE = r"""
+options:
+  routing_key:
+    description: What listeners and connectors of all sites are matched by. Without it, O(name).
+    type: str
+  expose_pods_by_name:
+    description: Whether each pod of the connector's side gets a name of its own on the listener's.
+    type: bool
+    default: false
+  settings:
+    description: More settings, by name. Others that it has stay.
+    type: dict
+  wait_for:
+    description:
+      - V(configured) waits until the router serves it, V(ready) also until the other side matches.
+    type: str
+    choices: [configured, ready]
+    default: configured
+"""
+
     # Modules that keep one object.
     OBJECT = r"""
 options:

@@ -23,26 +23,15 @@ extends_documentation_fragment:
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.skupper.wait
+  - private_ai.chatbot.skupper.service
+  - private_ai.chatbot.skupper.attributes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
-attributes:
-  check_mode:
-    support: full
-    details:
-      - A namespace, CRDs, a workload or a command that an earlier task would bring are a warning in check
-        mode.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   name:
     description: Name of the connector.
     type: str
     required: true
-  routing_key:
-    description: What listeners of other sites are matched by. Without it, O(name).
-    type: str
   connector_host:
     description:
       - Address or host name that the router connects to. On hosts V(localhost) without it.
@@ -79,20 +68,10 @@ options:
     description: Whether pods that are not ready count, too.
     type: bool
     default: false
-  expose_pods_by_name:
-    description: Whether each pod gets a name of its own in the network.
-    type: bool
-    default: false
-  settings:
-    description: More settings, by name. Others that the connector has stay.
-    type: dict
   wait_for:
     description:
       - V(configured) waits until the router has it, if there are pods or O(connector_host) is given.
       - V(ready) waits in any case, also until a listener matches.
-    type: str
-    choices: [configured, ready]
-    default: configured
 author:
   - The private_ai.chatbot authors (@private-ai)
 """

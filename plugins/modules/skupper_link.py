@@ -23,18 +23,14 @@ extends_documentation_fragment:
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.wait
+  - private_ai.chatbot.skupper.attributes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
 attributes:
   check_mode:
-    support: full
     details:
       - Without O(token), O(token_file) and O(link), which a token that is issued in check mode leads to, a
         link that is missing is reported as a change.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   name:
     description:

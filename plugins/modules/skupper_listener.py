@@ -22,25 +22,15 @@ extends_documentation_fragment:
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.skupper.wait
+  - private_ai.chatbot.skupper.service
+  - private_ai.chatbot.skupper.attributes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
-attributes:
-  check_mode:
-    support: full
-    details:
-      - A namespace, CRDs or a command that an earlier task would bring are a warning in check mode.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   name:
     description: Name of the listener.
     type: str
     required: true
-  routing_key:
-    description: What connectors of other sites are matched by. Without it, O(name).
-    type: str
   listener_host:
     description:
       - On Kubernetes the name of the Service that clients use, otherwise the address that the router listens
@@ -61,19 +51,6 @@ options:
     type: str
     choices: [auto, none, http1, http2]
     default: auto
-  expose_pods_by_name:
-    description: Whether each pod of the other side gets a name of its own here.
-    type: bool
-    default: false
-  settings:
-    description: More settings, by name. Others that the listener has stay.
-    type: dict
-  wait_for:
-    description:
-      - V(configured) waits until the port is served, V(ready) also until a connector matches.
-    type: str
-    choices: [configured, ready]
-    default: configured
 author:
   - The private_ai.chatbot authors (@private-ai)
 """
@@ -174,7 +151,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "observer": {"type": "str", "choices": ["auto", "none", "http1", "http2"], "default": "auto"},
 }
 #: What Skupper's command takes for the address on a host.
-ALL_ADDRESSES = "0.0.0.0"  # noqa: S104
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - Skupper's default; the option listener_host narrows it
 
 
 def wanted_spec(params: dict[str, t.Any]) -> dict[str, t.Any]:

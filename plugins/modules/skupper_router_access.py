@@ -18,25 +18,15 @@ description:
 extends_documentation_fragment:
   - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
+  - private_ai.chatbot.skupper.host
   - private_ai.chatbot.skupper.object
+  - private_ai.chatbot.skupper.attributes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
-attributes:
-  check_mode:
-    support: full
-    details:
-      - A command or a site that an earlier task would bring is a warning in check mode.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   platform:
     description:
       - Where the site runs. On Kubernetes O(private_ai.chatbot.skupper_site#module:link_access) does this.
-    type: str
-    choices: [podman, docker, linux]
-    required: true
   name:
     description:
       - Name of the access. With the name of the site it takes the place of the site's own, so that is the

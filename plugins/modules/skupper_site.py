@@ -23,17 +23,9 @@ extends_documentation_fragment:
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.skupper.wait
+  - private_ai.chatbot.skupper.attributes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
-attributes:
-  check_mode:
-    support: full
-    details:
-      - A namespace, CRDs or a command that an earlier task would bring are a warning in check mode.
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
 options:
   name:
     description: Name of the site. A namespace has one site.

@@ -21,17 +21,14 @@ extends_documentation_fragment:
   - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.wait
+  - private_ai.chatbot.skupper.attributes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
 attributes:
   check_mode:
-    support: full
     details:
       - A token that would be issued is null in check mode. M(private_ai.chatbot.skupper_link) accepts that.
-  diff_mode:
-    support: full
   idempotent:
-    support: full
     details:
       - Until the grant is spent or expires.
 options:

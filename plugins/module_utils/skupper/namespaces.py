@@ -15,7 +15,7 @@ import typing as t
 
 from ..files import write_file
 from .errors import SkupperError
-from .kinds import Kind
+from .kinds import API_VERSION, Kind
 from .ownership import Object, clean, merge_file
 from .plan import Plan
 
@@ -27,8 +27,16 @@ else:
     except ImportError:
         yaml = None
 
-#: What the CLI reads.
+#: What the CLI lists, and what of it becomes a site when one is started.
 _ENDINGS = (".yaml", ".yml", ".json")
+_LOADED_ENDINGS = (".yaml", ".yml")
+_LOADED_KINDS = {
+    API_VERSION: (
+        *("Site", "Listener", "Connector", "Link", "RouterAccess", "AccessGrant", "AccessToken"),
+        *("Certificate", "SecuredAccess", "MultiKeyListener"),
+    ),
+    "v1": ("Secret", "ConfigMap"),
+}
 SECRET_MODE = 0o600
 OBJECT_MODE = 0o640
 DIRECTORY_MODE = 0o700
@@ -54,9 +62,29 @@ def container_mark(exists: t.Callable[[str], bool] = os.path.exists) -> str | No
     return next((mark for mark in CONTAINER_MARKS if exists(mark)), None)
 
 
+def refuse_mistaken_host(what: str) -> None:
+    """Refuse a host that the CLI would take for its own container."""
+    mark = container_mark()
+    if mark and not os.path.isdir(CONTAINER_HOME):
+        raise SkupperError(
+            f"the skupper command takes this host for its own container because {mark} exists, and would "
+            f"not {what}; remove {mark} if this is a host (nothing else needs it), or run Skupper on the "
+            "host of this container"
+        )
+
+
 def spec_of(obj: t.Mapping[str, t.Any]) -> Object:
     """Return what makes a router behave otherwise: labels and annotations do not."""
     return {key: value for key, value in clean(obj).items() if key != "metadata"}
+
+
+def specs_of(objects: t.Iterable[t.Mapping[str, t.Any]]) -> dict[tuple[str, str], Object]:
+    """Return what counts for the router, by kind and name, of the objects that the CLI makes a site of."""
+    return {
+        (str(obj["kind"]), str((obj.get("metadata") or {}).get("name"))): spec_of(obj)
+        for obj in objects
+        if obj["kind"] in _LOADED_KINDS.get(str(obj.get("apiVersion")), ())
+    }
 
 
 class Documents:
@@ -90,17 +118,25 @@ class Documents:
 
     def specs(self) -> dict[tuple[str, str], Object]:
         """Return what counts for the router, by kind and name."""
-        return {key: spec_of(obj) for key, (_path, obj) in self._found.items()}
+        return specs_of(obj for path, obj in self._found.values() if path.endswith(_LOADED_ENDINGS))
 
 
 def read_documents(path: str) -> list[Object]:
     """Return the objects of a file; SkupperError when it is not YAML."""
     try:
         with open(path, encoding="utf-8") as stream:
-            found = list(yaml.safe_load_all(stream))
+            return parse_documents(stream, path)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise SkupperError(f"{path} cannot be read: {error.strerror}; repair or remove it") from error
+
+
+def parse_documents(text: str | t.TextIO, path: str) -> list[Object]:
+    """Return the objects of a text; SkupperError with its ``path`` when it is not YAML."""
+    try:
+        found = list(yaml.safe_load_all(text))
+    except (ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise SkupperError(f"{path} cannot be read as YAML: {reason}; repair or remove it") from error
     return [obj for obj in found if isinstance(obj, dict) and obj.get("kind")]

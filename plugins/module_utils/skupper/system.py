@@ -41,6 +41,8 @@ class State:
     :param running: whether the router runs; None where it cannot be asked.
     :param open_files: files with keys that others may read.
     :param drop_in: whether the unit's drop-in is as it should be.
+    :param enabled: whether the site starts with the host; None where there is no unit, or nobody to ask.
+    :param lost: whether what was started is gone: its unit, or its container.
     """
 
     defined: bool
@@ -49,6 +51,8 @@ class State:
     running: bool | None
     open_files: tuple[str, ...] = ()
     drop_in: bool = True
+    enabled: bool | None = None
+    lost: bool = False
 
 
 def decide(state: State, reload: str) -> list[str]:
@@ -63,11 +67,22 @@ def decide(state: State, reload: str) -> list[str]:
         steps.append("drop-in")
     if not state.started:
         steps.append("start")
-    elif reload == "always" or (state.pending and reload == "needed"):
+    elif reload == "always" or ((state.pending or state.lost) and reload == "needed"):
+        # It writes unit and container anew, and keeps the site's identity.
         steps.append("reload")
-    elif state.running is False:
-        steps.append("revive")
+    else:
+        if state.enabled is False:
+            steps.append("enable")
+        if state.running is False and not state.lost:
+            steps.append("revive")
     return steps
+
+
+def unit_states(said: str) -> tuple[bool, bool]:
+    """Return whether a unit runs and whether it starts with the host, of what systemctl shows of it."""
+    found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    running = found.get("ActiveState") in ("active", "activating", "reloading")
+    return running, found.get("UnitFileState") == "enabled"
 
 
 def unit_directory(uid: int, environ: t.Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ with SKUPPER_TEST_ROUTER the router is the real one.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.standins.skupper import sandbox
 
 ROOT = Path(__file__).resolve().parents[3]
 STANDINS = ROOT / "tests/standins"
+MODULES = "ansible_collections.private_ai.chatbot.plugins.modules"
 NAMESPACES = Path("/var/lib/skupper/namespaces")
 
 
@@ -57,7 +59,8 @@ class Host:
 
     def stop(self) -> None:
         """End what was started in it; its files go with it."""
-        for pid in self.run("sh", "-c", "cat /run/standin-systemd/* 2>/dev/null").stdout.split():
+        places = "/run/standin-systemd/* /srv/*/.systemctl/units/*"
+        for pid in self.run("sh", "-c", f"cat {places} 2>/dev/null").stdout.split():
             self.run("kill", pid)
         self.agent.stop()
 
@@ -82,6 +85,29 @@ class Host:
         """Run a module as Ansible does, and return its result."""
         arguments = {"_ansible_check_mode": check, "_ansible_diff": True, "executable": self.cli, **options}
         return self.agent.run(module, arguments, environ or {})
+
+    def add_user(self, name: str, uid: int) -> Path:
+        """Make a user with a home, who may enter the directories of the tests; returns the home."""
+        home = Path("/srv", name)
+        self.run("install", "-d", "-o", str(uid), "-g", str(uid), str(home))
+        self.write("/etc/passwd", self.read("/etc/passwd") + f"{name}:x:{uid}:{uid}::{home}:/bin/sh\n")
+        self.run("chmod", "a+rx", *map(str, [self.folder, *self.folder.parents][:-1]))
+        return home
+
+    def module_as(self, name: str, module: str, /, *, check: bool = False, **options: Any) -> Any:
+        """Run a module as a user that `add_user` made."""
+        environ = {key: str(value) for key, value in options.pop("environ", {}).items()}
+        arguments = {"_ansible_check_mode": check, "_ansible_diff": True, "executable": self.cli, **options}
+        uid, home = self.run("id", "-u", name).stdout.strip(), Path("/srv", name)
+        done = self.run(
+            *["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"],
+            *["env", f"HOME={home}", sys.executable, "-m", f"{MODULES}.{module}"],
+            environ=environ,
+            stdin=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        )
+        lines = done.stdout.strip().splitlines()
+        assert lines and lines[-1].startswith("{"), done
+        return json.loads(lines[-1])
 
     def read(self, path: Path | str) -> str:
         """The text of a file in it."""

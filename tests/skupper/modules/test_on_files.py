@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 import pytest
@@ -201,20 +199,18 @@ def test_variables_of_the_caller_do_not_mislead(host: Host) -> None:
 
 
 def test_two_users_have_sites_of_their_own(host: Host) -> None:
-    host.run("install", "-d", "-o", "1234", "/srv/other")
-    host.write("/etc/passwd", host.read("/etc/passwd") + "other:x:1234:1234::/srv/other:/bin/sh\n")
-    host.run("chmod", "a+rx", *map(str, [host.folder, *host.folder.parents][:-1]))
+    home = host.add_user("other", 1234)
     host.module("skupper_site", **WHERE, name="east")
-    arguments = {**WHERE, "name": "west", "executable": host.cli}
-    done = host.run(
-        *["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups"],
-        *["env", "HOME=/srv/other", sys.executable, "-m"],
-        "ansible_collections.private_ai.chatbot.plugins.modules.skupper_site",
-        stdin=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-    )
-    assert '"changed": true' in done.stdout, done
-    mine = "/srv/other/.local/share/skupper/namespaces/east/input/resources/Site-west.yaml"
+    assert host.module_as("other", "skupper_site", **WHERE, name="west")["changed"]
+    mine = home / ".local/share/skupper/namespaces/east/input/resources/Site-west.yaml"
     assert "name: west" in host.read(mine)
+    data = {"XDG_DATA_HOME": home / "data"}
+    assert host.module_as("other", "skupper_site", **WHERE, name="west", environ=data)["changed"]
+    assert "name: west" in host.read(home / "data/skupper/namespaces/east/input/resources/Site-west.yaml")
+    # Root's place is the same whatever its environment says.
+    assert not host.module("skupper_site", **WHERE, name="east", environ={"XDG_DATA_HOME": "/nowhere"})[
+        "changed"
+    ]
     assert host.run("ls", str(INPUT)).stdout.split() == ["Site-east.yaml"]
 
 

@@ -16,7 +16,27 @@ DROP_IN = "/etc/systemd/system/skupper-east.service.d/50-private-ai-restart.conf
 def calls(host: Host) -> list[str]:
     """What systemd was told so far, without questions."""
     said = host.run("cat", "/run/systemctl.log").stdout.splitlines()
-    return [one for one in said if not one.startswith(("is-active", "list-units"))]
+    return [one for one in said if not one.startswith(("show", "is-active", "list-units"))]
+
+
+def router(host: Host, namespace: str) -> str:
+    """The process of root's router of a namespace, empty when none runs."""
+    # By the environment: whoever has it among its arguments would find itself.
+    place = {"PLACE": f"/var/lib/skupper/namespaces/{namespace}/runtime/router/skrouterd.json"}
+    # The sandbox shares the processes of this host.
+    script = 'for one in /proc/[0-9]*; do tr "\\0" "\\n" <$one/cmdline 2>/dev/null | grep -qx "$PLACE" || '
+    script += "continue; "
+    script += '[ "$(readlink $one/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ] && echo "${one#/proc/}"; done'
+    found = host.run("sh", "-c", script, environ=place).stdout.split()
+    return found[0] if found else ""
+
+
+def listening(host: Host, pid: str) -> list[str]:
+    """The ports on which a process listens."""
+    script = "ls -l /proc/$0/fd | grep -o 'socket:.[0-9]*' | grep -o '[0-9]*'"
+    sockets = set(host.run("sh", "-c", script, pid).stdout.split())
+    lines = [line.split() for line in host.read("/proc/net/tcp").splitlines()[1:]]
+    return [line[1] for line in lines if line[3] == "0A" and line[9] in sockets]
 
 
 @pytest.fixture
@@ -70,8 +90,109 @@ def test_a_router_that_stopped_is_started_again(defined: Host) -> None:
     assert host.module("skupper_system", **WHERE)["system"]["running"]
     assert not host.module("skupper_system", **WHERE)["changed"]
     # Without the drop-in a router that dies stays dead, so it is kept.
-    host.run("rm", DROP_IN)
-    assert host.module("skupper_system", **WHERE)["actions"] == ["drop-in"]
+    for spoil in (["rm", DROP_IN], ["sed", "-i", "s/always/no/", DROP_IN]):
+        host.run(*spoil)
+        predicted = host.module("skupper_system", **WHERE, check=True)
+        assert predicted["actions"] == ["drop-in"] and predicted["diff"]["after"]["restart by systemd"]
+        assert host.module("skupper_system", **WHERE)["actions"] == ["drop-in"]
+        assert not host.module("skupper_system", **WHERE)["changed"]
+
+
+def test_a_router_that_dies_comes_back(defined: Host) -> None:
+    host = defined
+    host.module("skupper_system", **WHERE)
+    first = router(host, "east")
+    host.run("kill", "-9", first)
+    for _ in range(100):
+        now = router(host, "east")
+        if now and now != first:
+            break
+        time.sleep(0.05)
+    assert now and now != first
+    assert not host.module("skupper_system", **WHERE)["changed"]
+
+
+def test_two_namespaces_of_one_host_do_not_touch_each_other(defined: Host) -> None:
+    host = defined
+    west: dict[str, Any] = {"platform": "linux", "namespace": "west"}
+    host.module("skupper_site", **west, name="west", link_access="default")
+    host.module("skupper_listener", **west, name="web", port=8010, listener_host="127.0.0.1")
+    systems = [host.module("skupper_system", **one)["system"] for one in (WHERE, west)]
+    assert all(one["running"] for one in systems) and systems[0]["uid"] != systems[1]["uid"]
+    routers = [router(host, name) for name in ("east", "west")]
+    assert all(routers) and routers[0] != routers[1]
+    # Each has ports of its own for tools and for links.
+    ports = [set(listening(host, pid)) for pid in routers]
+    assert len(ports[0]) == len(ports[1]) == 3 and not ports[0] & ports[1]
+
+    host.module("skupper_listener", **west, name="web", port=8011, listener_host="127.0.0.1")
+    assert host.module("skupper_system", **west)["actions"] == ["reload"]
+    assert router(host, "east") == routers[0] and not host.module("skupper_system", **WHERE)["changed"]
+    host.module("skupper_system", **west, state="absent")
+    assert router(host, "west") == "" and router(host, "east") == routers[0]
+    assert host.module("skupper_info", **WHERE)["started"]
+
+
+def test_stopped_keeps_all_and_started_brings_it_back(defined: Host) -> None:
+    host = defined
+    assert host.module("skupper_system", **WHERE, state="stopped")["actions"] == []
+    uid = host.module("skupper_system", **WHERE)["system"]["uid"]
+    before = host.fingerprint()
+    predicted = host.module("skupper_system", **WHERE, state="stopped", check=True)
+    assert host.fingerprint() == before and router(host, "east")
+    done = host.module("skupper_system", **WHERE, state="stopped")
+    assert predicted["actions"] == done["actions"] == ["stop"] and predicted["diff"] == done["diff"]
+    assert done["system"]["running"] is False and done["system"]["started"] and router(host, "east") == ""
+    again = host.module("skupper_system", **WHERE, state="stopped")
+    assert not again["changed"] and again["diff"]["before"] == again["diff"]["after"]
+    back = host.module("skupper_system", **WHERE)
+    assert (
+        back["actions"] == ["enable", "revive"] and back["system"]["uid"] == uid and back["system"]["running"]
+    )
+    # Who only keeps it from starting with the host is contradicted, too.
+    host.run("systemctl", "disable", "skupper-east.service")
+    assert host.module("skupper_system", **WHERE)["actions"] == ["enable"]
+    assert not host.module("skupper_system", **WHERE)["changed"]
+
+
+def test_a_unit_that_is_gone_is_made_again(defined: Host) -> None:
+    host = defined
+    uid = host.module("skupper_system", **WHERE)["system"]["uid"]
+    host.run("systemctl", "stop", "skupper-east.service")
+    host.run("rm", "/etc/systemd/system/skupper-east.service")
+    assert host.module("skupper_system", **WHERE, check=True)["actions"] == ["reload"]
+    assert host.module("skupper_system", **WHERE, reload="never")["actions"] == []
+    back = host.module("skupper_system", **WHERE)
+    assert back["actions"] == ["reload"] and back["system"]["running"] and back["system"]["uid"] == uid
+
+
+def test_a_backup_brings_the_same_site_back(defined: Host) -> None:
+    host = defined
+    uid = host.module("skupper_system", **WHERE)["system"]["uid"]
+    backup = str(host.folder / "backup.tar.gz")
+    assert host.module("skupper_system", **WHERE, state="absent", backup=backup)["changed"]
+    assert host.run("tar", "xzf", backup, "-C", str(NAMESPACES)).rc == 0
+    back = host.module("skupper_system", **WHERE)
+    assert back["system"]["running"] and back["system"]["uid"] == uid
+    nowhere = host.module("skupper_system", **WHERE, state="absent", backup="/nowhere/backup.tar.gz")
+    assert nowhere["failed"] and "is no directory; make it first" in nowhere["msg"]
+    assert router(host, "east"), "what cannot be kept is not removed"
+
+
+def test_another_user_has_a_site_and_units_of_its_own(defined: Host) -> None:
+    host = defined
+    home = host.add_user("other", 1234)
+    host.module("skupper_system", **WHERE)
+    host.module_as("other", "skupper_site", **WHERE, name="west")
+    started = host.module_as("other", "skupper_system", **WHERE)
+    assert started["actions"] == ["drop-in", "start"] and started["system"]["running"], started
+    assert started["system"]["path"] == str(home / ".local/share/skupper/namespaces/east")
+    units = home / ".config/systemd/user"
+    assert "Restart=always" in host.read(units / "skupper-east.service.d/50-private-ai-restart.conf")
+    assert not host.module_as("other", "skupper_system", **WHERE)["changed"]
+    assert host.module_as("other", "skupper_system", **WHERE, state="absent")["changed"]
+    assert host.run("ls", str(units)).stdout.split() in ([], ["default.target.wants"])
+    assert router(host, "east") and not host.module("skupper_system", **WHERE)["changed"]
 
 
 def test_no_key_is_left_open(defined: Host) -> None:
@@ -112,7 +233,7 @@ def test_absent_needs_no_container_engine_and_keeps_a_backup(defined: Host) -> N
     backup = str(host.folder / "backup.tar.gz")
     before = host.fingerprint()
     predicted = host.module("skupper_system", **WHERE, state="absent", backup=backup, check=True)
-    assert predicted["actions"] == ["backup", "stop"] and host.fingerprint() == before
+    assert predicted["actions"] == ["backup", "remove"] and host.fingerprint() == before
     gone = host.module("skupper_system", **WHERE, state="absent", backup=backup)
     assert gone["changed"] and not gone["system"]["started"]
     assert host.run("ls", str(NAMESPACES)).stdout.split() == ["other"]

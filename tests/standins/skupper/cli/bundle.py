@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from ..model import units
+from ..model.kinds import CLI_VERSION
 from ..model.layout import SCRIPTS, bundles_path, shown_home
 from ..model.site_state import SiteState, StateError, check, load
 from . import bootstrap, inputs, render, validate
@@ -85,7 +86,13 @@ def _bundle(platform: str, loaded: SiteState, name: str, script: bool) -> Path:
             )
             (home / SCRIPTS / f"skupper.service.{kind}").write_text(text, encoding="utf-8")
         installer = INSTALL.read_text(encoding="utf-8")
-        for key, value in (("SITE", running.name), ("NAMESPACE", running.namespace), ("PLATFORM", platform)):
+        words = {
+            "SITE": running.name,
+            "NAMESPACE": running.namespace,
+            "PLATFORM": platform,
+            "VERSION": CLI_VERSION,
+        }
+        for key, value in words.items():
             installer = installer.replace(f"@{key}@", value)
         archive = _archive(home, "" if script else installer)
         shutil.rmtree(home)

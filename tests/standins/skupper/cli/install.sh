@@ -2,7 +2,11 @@
 # Installer of the stand-in's site bundles, for tests: our own, short, with the options of the real one.
 set -eu
 # @UNPACK@
-namespace=@NAMESPACE@ platform=@PLATFORM@ remove='' links=''
+export SITE_NAME="@SITE@"
+export SOURCE_NAMESPACE="@NAMESPACE@"
+export SOURCE_PLATFORM="@PLATFORM@"
+export VERSION="@VERSION@"
+namespace=$SOURCE_NAMESPACE platform=$SOURCE_PLATFORM remove='' links=''
 while getopts 'xhd:p:n:' option; do
   case "$option" in
     p) platform=$OPTARG ;;

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper import namespaces
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors import SkupperError
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import LISTENER, SECRET, SITE
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.namespaces import (
@@ -168,3 +169,24 @@ def test_data_home(uid: int, environ: dict[str, str], marks: set[str], expected:
 def test_container_mark() -> None:
     assert container_mark({"/run/.containerenv"}.__contains__) == "/run/.containerenv"
     assert container_mark(set[str]().__contains__) is None
+
+
+def test_what_no_site_is_made_of_is_never_pending(store: FileStore) -> None:
+    write(store, site())
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    later = {"apiVersion": "skupper.io/v3", "kind": "Listener", "metadata": {"name": "l"}}
+    (Path(store.input) / "other.yaml").write_text(yaml.safe_dump_all([pod, later]))
+    (Path(store.input) / "Site-b.json").write_text('{"apiVersion": "skupper.io/v2alpha1", "kind": "Site"}')
+    assert store.pending() == ["Site/east"]
+
+
+def test_a_host_that_the_command_mistakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    monkeypatch.setattr(namespaces, "CONTAINER_MARKS", (str(mark),))
+    monkeypatch.setattr(namespaces, "CONTAINER_HOME", str(tmp_path / "output"))
+    namespaces.refuse_mistaken_host("start")
+    mark.touch()
+    with pytest.raises(SkupperError, match=f"because {mark} exists, and would not start; remove {mark}"):
+        namespaces.refuse_mistaken_host("start")
+    (tmp_path / "output").mkdir()
+    namespaces.refuse_mistaken_host("start")

@@ -27,6 +27,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.system 
     open_files,
     reload_type_of,
     unit_directory,
+    unit_states,
     write_backup,
 )
 
@@ -46,6 +47,12 @@ RUNS = State(defined=True, started=True, pending=(), running=True)
         # A reload starts the router anyway.
         ({"running": False, "pending": ("Listener/a",)}, "needed", ["reload"]),
         ({"running": None}, "needed", []),
+        ({"enabled": False}, "needed", ["enable"]),
+        ({"enabled": False, "running": False}, "never", ["enable", "revive"]),
+        ({"enabled": None}, "needed", []),
+        # What is gone cannot be revived; a reload makes it again.
+        ({"lost": True, "running": False, "enabled": None}, "needed", ["reload"]),
+        ({"lost": True, "running": False}, "never", []),
         ({"drop_in": False, "open_files": ("a",)}, "needed", ["close", "drop-in"]),
     ],
 )
@@ -111,6 +118,12 @@ def test_backup_is_closed_and_whole(tmp_path: Path) -> None:
 def test_units_of_root_and_others() -> None:
     assert unit_directory(0, {"XDG_CONFIG_HOME": "/x"}) == "/etc/systemd/system"
     assert unit_directory(1234, {"XDG_CONFIG_HOME": "/x"}) == "/x/systemd/user"
+
+
+def test_unit_states() -> None:
+    assert unit_states("ActiveState=active\nUnitFileState=enabled\n") == (True, True)
+    assert unit_states("ActiveState=activating\nUnitFileState=disabled\n") == (True, False)
+    assert unit_states("ActiveState=inactive\nUnitFileState=\n") == (False, False)
 
 
 def test_controller() -> None:
