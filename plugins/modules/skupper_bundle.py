@@ -25,6 +25,7 @@ description:
   - A new bundle has new keys and a new CA. Links of other sites to the one that was installed before do not
     work with it.
 extends_documentation_fragment:
+  - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.host
   - private_ai.chatbot.skupper.attributes
