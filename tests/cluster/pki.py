@@ -12,6 +12,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 DAY = datetime.timedelta(days=1)
+SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def _name(common: str, groups: tuple[str, ...] = ()) -> x509.Name:
@@ -34,9 +45,9 @@ class Authority:
         self.folder = folder
         self.certificate_file = folder / "ca.crt"
         self._key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name("test cluster"), self._key.public_key()).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
-        )
+        builder = self._builder(_name("test cluster"), self._key.public_key())
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(SIGNS_CERTIFICATES, critical=True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.certificate_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
@@ -44,7 +55,11 @@ class Authority:
         now = datetime.datetime.now(datetime.timezone.utc)
         issuer = self._certificate.subject if hasattr(self, "_certificate") else subject
         builder = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
-        return builder.not_valid_before(now - DAY).not_valid_after(now + 7 * DAY)
+        builder = builder.not_valid_before(now - DAY).not_valid_after(now + 7 * DAY)
+        # Without both key identifiers Python 3.13 and newer does not trust a certificate.
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return builder.add_extension(signer, critical=False)
 
     def issue(
         self, file: str, common: str, groups: tuple[str, ...] = (), addresses: tuple[str, ...] = ()

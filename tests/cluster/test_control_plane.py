@@ -85,6 +85,10 @@ def test_nothing_is_left_and_nobody_else_gets_in(tmp_path: Path) -> None:
             pytest.raises(ssl.SSLCertVerificationError),
         ):
             ssl.create_default_context().wrap_socket(connection, server_hostname="127.0.0.1")
+        with socket.create_connection(("127.0.0.1", plane.port)) as connection:
+            strict = ssl.create_default_context(cafile=plane.folder / "ca.crt")
+            strict.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 and newer is by itself
+            strict.wrap_socket(connection, server_hostname="127.0.0.1").close()
     finally:
         plane.stop()
     assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]

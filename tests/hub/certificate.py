@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.cluster.pki import SIGNS_CERTIFICATES
+
 
 def authority(folder: Path) -> None:
     """Write `ca.pem`, and `server.pem` with the server's key and certificate."""
@@ -18,6 +20,7 @@ def authority(folder: Path) -> None:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of the test")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
 
     def certificate(subject: x509.Name, public: ec.EllipticCurvePublicKey, ca: bool) -> bytes:
         builder = (
@@ -29,8 +32,13 @@ def authority(folder: Path) -> None:
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            # Without both key identifiers Python 3.13 and newer does not trust a certificate.
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(signer, critical=False)
         )
-        if not ca:
+        if ca:
+            builder = builder.add_extension(SIGNS_CERTIFICATES, critical=True)
+        else:
             address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
             builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
         return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
