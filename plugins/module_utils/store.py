@@ -33,6 +33,9 @@ DIRECTORIES = {
     "evaluations": 0o700,
 }
 
+#: Where the steps leave what they made.
+STEPS = ("sources", "trained", "converted")
+
 MODEL = "model.gguf"
 MANIFEST = "model.gguf.manifest.json"
 _ID = re.compile(r"^[0-9a-f]{12}$")
@@ -78,7 +81,7 @@ def surplus(found: t.Sequence[tuple[str, float]], state: State, keep: int) -> li
     }
     ordered = sorted(found, key=lambda item: (ranks.get(item[0], 0), item[1]))
     excess = ordered[: max(0, len(ordered) - max(1, keep))]
-    return [name for name, _time in excess if ranks.get(name) != 2]
+    return [name for name, _time in excess]
 
 
 class Store:
@@ -88,6 +91,7 @@ class Store:
         self.root = root
         self.state_file = os.path.join(root, "models", "served.json")
         self.cache_file = os.path.join(root, "models", ".checksums.json")
+        self.note_file = os.path.join(root, "models", ".made-from.json")
         #: With ``full`` nothing is remembered of earlier runs.
         self.full = full
         self.checksums = Checksums(self.cache_file)
@@ -185,13 +189,38 @@ class Store:
             if _ID.match(name) and os.path.isfile(os.path.join(folder, name, MODEL))
         ]
 
+    def reports(self, sha256: str) -> list[str]:
+        """Return the files about a model in ``evaluations``."""
+        folder = os.path.join(self.root, "evaluations")
+        names = sorted(os.listdir(folder)) if sha256 and os.path.isdir(folder) else []
+        return [os.path.join(folder, name) for name in names if name.startswith(identity(sha256))]
+
+    def of(self, sha256: str) -> list[str]:
+        """Return what the store holds of a model."""
+        return [self.folder(sha256), *self.reports(sha256)] if sha256 else []
+
+    def others(self, results: t.Sequence[str]) -> list[str]:
+        """Return what lies in the steps' directories and is none of ``results``; hidden ones do not count."""
+        wanted, found = {os.path.realpath(path) for path in results}, []
+        for step in STEPS:
+            folder = os.path.join(self.root, step)
+            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+                path = os.path.join(folder, name)
+                if not name.startswith(".") and os.path.realpath(path) not in wanted:
+                    found.append(path)
+        return found
+
+    @staticmethod
+    def clear(paths: t.Sequence[str]) -> None:
+        """Remove files and directories."""
+        for path in paths:
+            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+
     def remove(self, name: str) -> None:
         """Remove a model with its reports; its file goes last, so that a cut removal is gone on with."""
         folder = os.path.join(self.root, "models", name)
-        reports = os.path.join(self.root, "evaluations")
-        for entry in os.listdir(reports) if os.path.isdir(reports) else []:
-            if entry.startswith(name):
-                os.unlink(os.path.join(reports, entry))
+        for report in self.reports(name):
+            os.unlink(report)
         for entry in os.listdir(folder):
             if entry != MODEL:
                 path = os.path.join(folder, entry)

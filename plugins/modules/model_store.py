@@ -17,6 +17,9 @@ description:
   - Remembers in C(models/served.json) which model is served, which one was before, and which ones were left
     on purpose and must not come back by themselves. That file is replaced whole or not at all.
   - Starts and stops nothing; M(private_ai.chatbot.podman_service) does.
+  - With O(settings), it also notes from what the served model was made, and says with O(state=ready) whether
+    all of it is still the same (RV(current)); then the steps that make a model need not look for themselves.
+    That note is a cache, its being written is no change.
 extends_documentation_fragment:
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_chatbot
@@ -73,8 +76,37 @@ options:
     description: How many models stay with O(state=served), the served one included; at least 1.
     type: int
     default: 2
+  settings:
+    description:
+      - With O(state=served), what the model was made with, to be noted; with O(state=ready), what it would be
+        made with now. Only checksums of the values are kept.
+    type: dict
+  inputs:
+    description: Files and directories of the owner that the model is made from or judged by.
+    type: list
+    elements: path
+    default: []
+  results:
+    description: Files and directories that are made on the way and kept. The model and its reports count
+      anyway.
+    type: list
+    elements: path
+    default: []
+  keep_others:
+    description:
+      - With O(state=served), V(false) removes everything in C(sources), C(trained) and C(converted) that is
+        not one of O(results). Models themselves stay as O(keep) says.
+    type: bool
+    default: true
+  seen:
+    description:
+      - With O(state=served), RV(seen) of the O(state=ready) that began the run. When an input was changed
+        in between, nothing is noted.
+    type: dict
   verify:
-    description: V(full) reads files again whose size, times and inode are those of an earlier run.
+    description:
+      - V(full) reads files again whose size, times and inode are those of an earlier run, and takes no note
+        for granted.
     type: str
     choices: [quick, full]
     default: quick
@@ -137,8 +169,30 @@ models:
       size: 1522816
       evaluation: 24 of 30 right
       provenance: null
+current:
+  description: Whether the served model is what O(settings), O(inputs) and O(results) make, as far as noted.
+  returned: when O(state=ready) and O(settings) is given
+  type: bool
+  sample: true
+stale:
+  description: Names of settings and files that are not as noted.
+  returned: when O(state=ready) and O(settings) is given
+  type: list
+  elements: str
+  sample: [quantization, /srv/training/products.jsonl]
+seen:
+  description: Checksums of the state of O(inputs).
+  returned: when O(state=ready) and O(settings) is given
+  type: dict
+  sample: {/srv/training/products.jsonl: 2c26b46b68ffc68ff99b453c1d304134}
+reports:
+  description: Names of the reports about the served model.
+  returned: when O(state=ready)
+  type: list
+  elements: str
+  sample: [bc34356bed68.json]
 removed:
-  description: Models that were too many.
+  description: Models that were too many, and paths of what other models were made from.
   returned: always
   type: list
   elements: str
@@ -151,6 +205,7 @@ import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.private_ai.chatbot.plugins.module_utils import recipe
 from ansible_collections.private_ai.chatbot.plugins.module_utils.model_files import verified
 from ansible_collections.private_ai.chatbot.plugins.module_utils.store import (
     MODEL,
@@ -171,6 +226,11 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str"},
     "hold": {"type": "bool", "default": False},
     "keep": {"type": "int", "default": 2},
+    "settings": {"type": "dict"},
+    "inputs": {"type": "list", "elements": "path", "default": []},
+    "results": {"type": "list", "elements": "path", "default": []},
+    "keep_others": {"type": "bool", "default": True},
+    "seen": {"type": "dict"},
     "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
 }
 
@@ -242,17 +302,20 @@ def recorded(store: Store, params: t.Mapping[str, t.Any], check_mode: bool) -> C
     if wanted["previous"] and identity(wanted["previous"]["sha256"]) in excess:
         wanted = {**wanted, "previous": None}
 
+    others = [] if params["keep_others"] else store.others(params["results"])
+
     def act() -> None:
         # First the state: a model that it names is never one that is being removed.
         if wanted != state:
             store.write_state(wanted)
         for name in excess:
             store.remove(name)
+        store.clear(others)
 
-    told = {"model": model, "folder": folder, "removed": excess}
+    told = {"model": model, "folder": folder, "removed": [*excess, *others]}
     return Change(
-        {**state, "models": len(store.found())},
-        {**wanted, "models": len(store.found()) - len(excess)},
+        {**state, "models": len(store.found()), "others": others},
+        {**wanted, "models": len(store.found()) - len(excess), "others": []},
         act,
         told,
     )
@@ -271,6 +334,28 @@ def absent(store: Store, params: t.Mapping[str, t.Any]) -> Change:
         store.remove(name)
 
     return Change({"model": name} if there else {}, {}, act, {"removed": [name] if there else []})
+
+
+def now(store: Store, params: t.Mapping[str, t.Any], sha256: str) -> dict[str, t.Any]:
+    """The note as it would be written now."""
+    inputs = recipe.fingerprints(params["inputs"])
+    return recipe.note(
+        params["settings"], inputs, recipe.fingerprints([*params["results"], *store.of(sha256)]), sha256
+    )
+
+
+def compared(store: Store, params: t.Mapping[str, t.Any], state: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Whether what is served is what the settings make."""
+    wanted = now(store, params, state["current"]["sha256"] if state["current"] else "")
+    stale = recipe.differences(None if store.full else recipe.read(store.note_file), wanted)
+    return {"current": not stale, "stale": stale, "seen": wanted["inputs"]}
+
+
+def keep_note(store: Store, params: t.Mapping[str, t.Any]) -> None:
+    """Note from what the served model was made, unless that was changed meanwhile."""
+    wanted = now(store, params, params["sha256"].lower())
+    if (params["seen"] or {}) == wanted["inputs"] and recipe.read(store.note_file) != wanted:
+        recipe.write(store.note_file, wanted)
 
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
@@ -302,6 +387,12 @@ def run(module: AnsibleModule) -> dict[str, t.Any]:
     result["served"] = {name: state[name] for name in ("current", "previous", "held")}
     if params["state"] == "ready":
         result["models"] = store.listing(state)
+        served_now = state["current"]["sha256"] if state["current"] else ""
+        result["reports"] = [os.path.basename(path) for path in store.reports(served_now)]
+        if params["settings"] is not None:
+            result.update(compared(store, params, state))
+    elif params["state"] == "served" and params["settings"] is not None and not module.check_mode:
+        keep_note(store, params)
     result["diff"] = diff
     return result
 

@@ -228,3 +228,78 @@ def test_a_cut_promotion_leaves_the_old_state(host: Host, monkeypatch: pytest.Mo
         host.serve("b")
     monkeypatch.undo()
     assert host.run()["served"]["current"]["sha256"] == first
+
+
+def test_current(host: Host, tmp_path: Path) -> None:
+    """A run that changed nothing says so at a glance; whatever was changed is named."""
+    data = tmp_path / "rows"
+    data.write_text("1")
+    made: dict[str, Any] = {
+        "settings": {"outtype": "f16"},
+        "inputs": [str(data)],
+        "results": [str(tmp_path / "incoming/a.gguf")],
+    }
+    path, sha256 = host.model("a")
+    begun = host.run(**made)
+    assert not begun["current"] and "outtype" in begun["stale"]
+    host.run(state="present", src=path)
+    serve: dict[str, Any] = {"state": "served", "sha256": sha256, "name": "a", "seen": begun["seen"], **made}
+    assert host.run(True, **serve)["changed"] and not (host.root / "models/.made-from.json").exists()
+    assert host.run(**serve)["changed"]
+    found = host.run(**made)
+    assert found["current"] and not found["stale"] and found["reports"] == []
+    assert not host.run(verify="full", **made)["current"]
+    assert host.run(**{**made, "settings": {"outtype": "bf16"}})["stale"] == ["outtype"]
+    assert not host.run(**serve)["changed"], "a note is no change"
+
+    report = host.root / f"evaluations/{sha256[:12]}.json"
+    report.write_text("{}")
+    assert host.run(**made)["stale"] == [str(report)] and host.run(**made)["reports"] == [report.name]
+    report.unlink()
+    (host.root / f"models/{sha256[:12]}/model.gguf").chmod(0o640)
+    assert host.run(**made)["stale"] == [str(host.root / f"models/{sha256[:12]}")]
+
+
+def test_what_was_changed_meanwhile_is_not_noted(host: Host, tmp_path: Path) -> None:
+    data = tmp_path / "rows"
+    data.write_text("1")
+    made: dict[str, Any] = {"settings": {}, "inputs": [str(data)]}
+    path, sha256 = host.model("a")
+    begun = host.run(**made)
+    host.run(state="present", src=path)
+    data.write_text("22")
+    serve: dict[str, Any] = {"state": "served", "sha256": sha256, "name": "a", **made}
+    host.run(**serve, seen=begun["seen"])
+    assert not host.run(**made)["current"]
+    host.run(**serve, seen=host.run(**made)["seen"])
+    assert host.run(**made)["current"]
+    host.serve("b")
+    assert host.run(**made)["stale"][0] == "model"
+
+
+def test_what_other_models_were_made_from(host: Host) -> None:
+    """It stays, or goes when asked; what this model was made from and the models themselves stay."""
+    host.serve("a")
+    folders = ("sources/own", "sources/other", "trained/other")
+    for name in folders:
+        (host.root / name).mkdir()
+        (host.root / name / "file").write_text("x")
+    (host.root / "converted/other.gguf").write_text("x")
+    (host.root / "sources/.other.new").mkdir()
+    results = [str(host.root / "sources/own"), str(host.root / "converted/own.gguf")]
+    assert host.serve("a", results=results)[1]["removed"] == []
+    sha256 = host.model("a")[1]
+    served: dict[str, Any] = {
+        "state": "served",
+        "sha256": sha256,
+        "name": "model-a",
+        "results": results,
+        "keep_others": False,
+    }
+    predicted = host.run(True, **served)
+    assert predicted["changed"] and (host.root / "sources/other/file").exists()
+    done = host.run(**served)
+    assert done["diff"] == predicted["diff"] and len(done["removed"]) == 3
+    assert sorted(path.name for path in (host.root / "sources").iterdir()) == [".other.new", "own"]
+    assert not list((host.root / "converted").iterdir()) and host.kept() == [sha256[:12]]
+    assert not host.run(**served)["changed"]
