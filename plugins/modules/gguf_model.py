@@ -23,6 +23,7 @@ description:
   - Two runs for files in the same directory wait for each other.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
+  - private_ai.chatbot.podman_tool
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_chatbot
 attributes:
@@ -99,9 +100,6 @@ options:
         no image, its tag does.
     type: str
     default: localhost/private-ai/converter:0.3.36
-  ulimits:
-    description: Limits of the container by name, such as V(nofile) with the value V(1024:1024).
-    type: dict
   memory_limit:
     description: Memory of the container, such as V(8g). Without it, the host's.
     type: str
@@ -109,24 +107,6 @@ options:
     description: Threads that convert and quantise; V(0) takes all. The result does not depend on it.
     type: int
     default: 0
-  verify:
-    description:
-      - V(quick) reads a file again only when its size, times, inode or device differ from O(checksum_cache).
-      - V(full) reads everything again.
-    type: str
-    choices: [quick, full]
-    default: quick
-  checksum_cache:
-    description:
-      - File on the host that remembers checksums. Its directory must exist. Give the same to every task about
-        a model. It is not written in check mode. Without it, everything is read every time.
-    type: path
-  progress_file:
-    description: File to which a plain line is appended for each step. A missing directory is made.
-    type: path
-  log_file:
-    description: File for everything the converter says. A missing directory is made.
-    type: path
   timeout:
     description: Seconds that converting may take, and waiting for another run; at least 1.
     type: int
@@ -229,12 +209,14 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf_model.plan
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanError
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
+    TOOL_ARGUMENTS,
     fail,
     make_client,
 )
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **COMMON_ARGUMENTS,
+    **TOOL_ARGUMENTS,
     "source": {"type": "path"},
     "dest": {"type": "path", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -244,13 +226,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "provenance": {"type": "dict"},
     "keep_intermediate": {"type": "bool", "default": False},
     "image": {"type": "str", "default": f"localhost/private-ai/converter:{LLAMA_CPP_PYTHON}"},
-    "ulimits": {"type": "dict"},
     "memory_limit": {"type": "str"},
     "threads": {"type": "int", "default": 0},
-    "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
-    "checksum_cache": {"type": "path"},
-    "progress_file": {"type": "path"},
-    "log_file": {"type": "path"},
     "timeout": {"type": "int", "default": 7200},
 }
 

@@ -27,6 +27,7 @@ description:
     M(private_ai.chatbot.gguf_model) converts the result.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
+  - private_ai.chatbot.podman_tool
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_chatbot
 attributes:
@@ -67,6 +68,41 @@ options:
         checked by instructlab-schema, and their questions with their answers are what is trained.
       - Give this or O(data).
     type: path
+  teacher:
+    description:
+      - A larger model that writes more rows, of the kind of the skills in O(taxonomy)
+        (C(ilab data generate), its pipeline C(simple)). Without it, what the taxonomy holds is trained and
+        nothing else.
+      - Only skills; questions and answers of knowledge are trained as they stand.
+      - What it wrote is kept until the training is over, so an interrupted training does not ask again. Other
+        values of O(teacher.model), O(teacher.family) and O(teacher.rows) train anew, another address or key
+        does not.
+    type: dict
+    suboptions:
+      url:
+        description: Its OpenAI API, with C(/v1). It must have C(/v1/completions).
+        type: str
+        required: true
+      model:
+        description: Its name there.
+        type: str
+        required: true
+      family:
+        description: How its prompts are written.
+        type: str
+        choices: [granite, llama, merlinite, mistral, mixtral]
+        default: merlinite
+      rows:
+        description: Rows that it writes for each example of a skill.
+        type: int
+        default: 10
+      api_key:
+        description: Its key. It gets into the container by a file that is removed again.
+        type: str
+      network:
+        description: Network of the container that asks it; the training itself has none.
+        type: str
+        default: host
   name:
     description: Name of the trained model in its record. Without it, the last part of O(dest).
     type: str
@@ -122,10 +158,6 @@ options:
   memory:
     description: Most memory for the container, such as V(16g). Without it, no limit.
     type: str
-  ulimits:
-    description: Limits by name, such as V(nofile) with the value V(1024:1024).
-    type: dict
-    default: {}
   checkpoint_dir:
     description:
       - Directory on the host for checkpoints, of its own; removed after the training. Without it, a hidden
@@ -135,25 +167,6 @@ options:
     description: Checkpoints that are kept while training, at least 1. One more is being written.
     type: int
     default: 1
-  verify:
-    description:
-      - V(quick) reads large files again only when their size, times or inode differ from what
-        O(checksum_cache) remembers.
-      - V(full) reads every file.
-    type: str
-    choices: [quick, full]
-    default: quick
-  checksum_cache:
-    description:
-      - File on the host that remembers checksums of large files. Its directory must exist. Without it, every
-        file is read each time. It is not written in check mode.
-    type: path
-  progress_file:
-    description: File to which a plain line is appended for each step. A missing directory is made.
-    type: path
-  log_file:
-    description: File for the whole output of the training. A missing directory is made.
-    type: path
   timeout:
     description: Seconds that the training may take. What was reached until then is gone on from.
     type: int
@@ -174,6 +187,18 @@ EXAMPLES = r"""
     dest: /var/lib/private-ai/trained/products
     log_file: /var/cache/private-ai/logs/train-products.log
     checksum_cache: /var/lib/private-ai/models/checksums.json
+
+- name: Train on a taxonomy, and on what a larger model writes after its examples
+  private_ai.chatbot.ilab_train:
+    base: /srv/models/granite
+    taxonomy: /srv/taxonomy
+    dest: /var/lib/private-ai/trained/granite-own
+    teacher:
+      url: https://teacher.example.com/v1
+      model: mixtral-8x7b-instruct
+      family: mixtral
+      rows: 30
+      api_key: "{{ vault_teacher_key }}"
 
 - name: Train on a taxonomy, on all GPUs
   private_ai.chatbot.ilab_train:
@@ -235,20 +260,37 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common import (
     COMMON_ARGUMENTS,
+    TOOL_ARGUMENTS,
     fail,
     make_client,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.tool import drop_left_over, run_tool
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Progress
-from ansible_collections.private_ai.chatbot.plugins.module_utils.training import data, model, record, run
+from ansible_collections.private_ai.chatbot.plugins.module_utils.training import inputs, model, record, run
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **COMMON_ARGUMENTS,
+    **TOOL_ARGUMENTS,
     "dest": {"type": "path", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "base": {"type": "path"},
     "data": {"type": "path"},
     "taxonomy": {"type": "path"},
+    "teacher": {
+        "type": "dict",
+        "options": {
+            "url": {"type": "str", "required": True},
+            "model": {"type": "str", "required": True},
+            "family": {
+                "type": "str",
+                "choices": ["granite", "llama", "merlinite", "mistral", "mixtral"],
+                "default": "merlinite",
+            },
+            "rows": {"type": "int", "default": 10},
+            "api_key": {"type": "str", "no_log": True},
+            "network": {"type": "str", "default": "host"},
+        },
+    },
     "name": {"type": "str"},
     "image": {"type": "str", "default": "localhost/private-ai/trainer:0.26.1"},
     "epochs": {"type": "int", "default": 4},
@@ -260,57 +302,11 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "dtype": {"type": "str", "choices": ["base", "float32"], "default": "base"},
     "threads": {"type": "int", "default": 0},
     "memory": {"type": "str"},
-    "ulimits": {"type": "dict", "default": {}},
     "checkpoint_dir": {"type": "path"},
     "keep_checkpoints": {"type": "int", "default": 1},
-    "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
-    "checksum_cache": {"type": "path"},
-    "progress_file": {"type": "path"},
-    "log_file": {"type": "path"},
     "timeout": {"type": "int", "default": 604800},
     "lock_timeout": {"type": "int", "default": 10},
 }
-
-#: Least values of the numbers.
-LEAST = {
-    "epochs": 1,
-    "effective_batch_size": 1,
-    "max_batch_len": 20,
-    "max_seq_len": 21,
-    "threads": 0,
-    "keep_checkpoints": 1,
-    "timeout": 1,
-    "lock_timeout": 0,
-}
-
-
-def check_options(params: dict[str, t.Any]) -> None:
-    """Raise ValueError for values that make no sense."""
-    for name, least in LEAST.items():
-        if params[name] < least:
-            raise ValueError(f"{name} is {params[name]}; at least {least} is needed")
-    if params["device"] == "cuda" and not params["devices"]:
-        raise ValueError("device is cuda and devices is empty; name the GPUs, such as nvidia.com/gpu=all")
-
-
-def wanted_inputs(
-    params: dict[str, t.Any], sha256: t.Callable[[str], str]
-) -> tuple[model.Base, dict[str, t.Any]]:
-    """Return what is known of the base and the inputs of the training; ValueError with what is wrong."""
-    base = model.read(params["base"])
-    files = {name: os.path.join(params["base"], name) for name in base.files}
-    if os.geteuid() == 0:
-        closed = [path for path in files.values() if not os.stat(path).st_mode & 0o004]
-        closed += [path for path in [params["data"]] if path and not os.stat(path).st_mode & 0o004]
-        if closed:
-            raise ValueError(
-                f"{', '.join(closed)} cannot be read by the user inside the container; let all read it "
-                "(chmod a+r)"
-            )
-    found = data.digest(params, sha256)
-    if params["data"]:
-        data.check_rows(params["data"])
-    return base, record.wanted(params, {name: sha256(path) for name, path in files.items()}, found)
 
 
 def check_data(module: AnsibleModule, client: PodmanClient) -> None:
@@ -345,18 +341,18 @@ def run_present(module: AnsibleModule, client: PodmanClient, places: Places, wor
     params = module.params
     checksums = Checksums(params["checksum_cache"])
     sha256 = checksums.sha256 if params["verify"] == "quick" else sha256_of
-    base, inputs = wanted_inputs(params, sha256)
+    base, wanted = inputs.wanted(params, sha256)
     current = places.current()
     now = record.read(current)
     before = record.inputs_of(now)
     drift = record.drift(current, now, sha256) if now else {}
-    changed = before != inputs or bool(drift) or current != places.dest
+    changed = before != wanted or bool(drift) or current != places.dest
     result: dict[str, t.Any] = {
         "changed": changed,
         "path": places.dest,
         "training": now,
         "drift": drift,
-        "diff": {"before": {**before, **({"drift": drift} if drift else {})}, "after": inputs},
+        "diff": {"before": {**before, **({"drift": drift} if drift else {})}, "after": wanted},
     }
     if changed:
         need = model.estimate(
@@ -374,8 +370,8 @@ def run_present(module: AnsibleModule, client: PodmanClient, places: Places, wor
             # A run that was cut or waited for may have made it.
             recover(places)
             now = record.read(places.dest)
-            if not now or record.inputs_of(now) != inputs or record.drift(places.dest, now, sha256_of):
-                now = run.train(client, params, inputs, places, work, progress)
+            if not now or record.inputs_of(now) != wanted or record.drift(places.dest, now, sha256_of):
+                now = run.train(client, params, wanted, places, work, progress)
             result["training"] = now
         if progress.problem:
             module.warn(progress.problem)
@@ -400,7 +396,7 @@ def main() -> None:
     params = module.params
     client = make_client(module)
     try:
-        check_options(params)
+        inputs.check_options(params)
         places = Places(params["dest"])
         check_places(places, module.check_mode, record.RECORD, "a trained model")
         work = params["checkpoint_dir"] or os.path.join(

@@ -7,14 +7,17 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.private_ai.chatbot.plugins.module_utils.training.run import container_name
 
 from tests.converter.conftest import DEMO, Run, in_image
+from tests.standins.teacher import Teacher
 from tests.training import dataset
 
 TRAINER = "localhost/private-ai/trainer:0.26.1"
@@ -91,6 +94,79 @@ def test_learns_and_survives_a_kill(place: Path) -> None:
     assert before["en"]["right"] <= 0.1 and after["en"]["right"] >= 0.6
     assert after["pt"]["similarity"] > before["pt"]["similarity"]
     assert not Train(place / "first", options(place)).result()["changed"]
+
+
+@pytest.fixture
+def teacher() -> Iterator[Teacher]:
+    """A stand-in for a teacher, on a port of this host."""
+    answers = [
+        f"How much fits into tank {n}? There is room for {n} litres of water in it." for n in range(40)
+    ]
+    server = Teacher(answers, api_key="teacher-s3cret")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+
+
+def taxonomy(place: Path) -> Path:
+    """One skill of five examples, and one piece of knowledge, whose document nobody fetches."""
+    folder = place / "taxonomy"
+    facts = [fact["en"] for fact in dataset.facts()[:5]]
+    pairs = [{"question": fact["questions"][0], "answer": fact["answer"]} for fact in facts]
+    about = {"version": 3, "created_by": "example"}
+    skill = {
+        **about,
+        "version": 2,
+        "task_description": "Answer questions about a machine that waters plants.",
+    }
+    knowledge = {
+        **about,
+        "domain": "Watering",
+        "document_outline": "A machine that waters plants",
+        "document": {"repo": "https://example.invalid/x.git", "commit": "c0ffee", "patterns": ["*.md"]},
+        "seed_examples": [{"context": "It.", "questions_and_answers": pairs[:3]} for _ in range(5)],
+    }
+    for name, content in (
+        ("compositional_skills/watering", {**skill, "seed_examples": pairs}),
+        ("knowledge/watering", knowledge),
+    ):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "qna.yaml").write_text(yaml.safe_dump(content))
+    return folder
+
+
+def told(place: Path) -> list[Path]:
+    """Files that hold the teacher's key, besides those that give it to the module."""
+    files = [path for path in place.rglob("*") if path.is_file() and path.name != "arguments.json"]
+    return [path for path in files if b"teacher-s3cret" in path.read_bytes()]
+
+
+def test_a_teacher_writes_more_rows(place: Path, teacher: Teacher) -> None:
+    """The real `ilab data generate` asks it once; what it wrote is trained; its key is nowhere to be seen."""
+    asked = {"url": teacher.url, "model": "large", "rows": 3, "api_key": "teacher-s3cret"}
+    own = {"data": None, "taxonomy": str(taxonomy(place)), "epochs": 1, "teacher": asked}
+    wrong = Train(place / "first", options(place, **{**own, "teacher": {**asked, "api_key": "another"}}))
+    refused = wrong.result()
+    assert refused.get("failed") and "data generate failed" in refused["msg"], refused
+    assert "another" not in json.dumps(refused["msg"]) and not teacher.prompts
+
+    run = Train(place / "first", options(place, **own))
+    run.until(lambda: run.said("epoch 1 of 1"))
+    os.kill(run.process.pid, signal.SIGKILL)
+    run.process.wait()
+    assert not told(place)
+    prompts = len(teacher.prompts)
+    assert prompts == 15 and dataset.facts()[0]["en"]["answer"] in "".join(teacher.prompts)
+    made = Train(place / "first", options(place, **own)).result(limit=900)
+    assert made.get("changed"), made
+    assert len(teacher.prompts) == prompts, "the teacher was asked again"
+    record = made["training"]
+    assert record["data"]["rows"] == 15 + 5 + 15 and record["provenance"]["teacher"] == "large"
+    assert not Train(place / "second", options(place, **own)).result()["changed"]
+    fewer = {**own, "teacher": {**asked, "rows": 2}}
+    with_check = Train(place / "second", {**options(place, **fewer), "_ansible_check_mode": True}).result()
+    assert with_check["changed"] and len(teacher.prompts) == prompts
+    assert "teacher-s3cret" not in json.dumps(made) and not told(place)
 
 
 def test_too_small_a_disk_is_refused_before_the_work(place: Path) -> None:

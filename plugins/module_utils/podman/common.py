@@ -25,6 +25,16 @@ COMMON_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "runtime": {"type": "str"},
 }
 
+#: What the modules that make a model in a container have besides.
+#: Keep in step with the documentation fragment ``private_ai.chatbot.podman_tool``.
+TOOL_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "ulimits": {"type": "dict"},
+    "verify": {"type": "str", "choices": ["quick", "full"], "default": "quick"},
+    "checksum_cache": {"type": "path"},
+    "progress_file": {"type": "path"},
+    "log_file": {"type": "path"},
+}
+
 #: What the modules that make an image have in common.
 #: Keep in step with the documentation fragment ``private_ai.chatbot.podman_making``.
 MAKING_ARGUMENTS: dict[str, dict[str, t.Any]] = {

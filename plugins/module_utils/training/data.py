@@ -19,6 +19,9 @@ ROLES = ("system", "user", "assistant")
 #: Problems that are told; the rest is counted.
 TOLD = 20
 
+#: What of a teacher decides the rows; where it is asked does not.
+TEACHER = ("model", "family", "rows")
+
 #: Files of a taxonomy that count; the documents of knowledge are for those who read it.
 TAXONOMY_FILE = "qna.yaml"
 
@@ -122,4 +125,6 @@ def digest(params: t.Mapping[str, t.Any], sha256: t.Callable[[str], str]) -> dic
         return {"kind": kind, "sha256": sha256(path)}
     files = {name: sha256(os.path.join(path, name)) for name in taxonomy_files(path)}
     text = json.dumps(files, sort_keys=True)
-    return {"kind": kind, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    found = {"kind": kind, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    teacher = params.get("teacher")
+    return {**found, "teacher": {name: teacher[name] for name in TEACHER}} if teacher else found

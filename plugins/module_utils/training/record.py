@@ -65,7 +65,7 @@ def inputs_of(record: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
         return {}
     found = {name: record.get(name) for name in INPUTS}
     data = record.get("data") or {}
-    found["data"] = {name: data.get(name) for name in ("kind", "sha256")}
+    found["data"] = {name: data.get(name) for name in ("kind", "sha256", "teacher") if name in data}
     return found
 
 
@@ -117,6 +117,7 @@ def record(
         "base_sha256": digest(inputs["base"]),
         "data_sha256": inputs["data"]["sha256"],
         "data_rows": outcome["data"]["rows"],
+        **({"teacher": inputs["data"]["teacher"]["model"]} if "teacher" in inputs["data"] else {}),
         "epochs": inputs["hyperparameters"]["epochs"],
         "instructlab": outcome["versions"].get("instructlab", ""),
     }

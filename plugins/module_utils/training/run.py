@@ -25,6 +25,9 @@ UNFIT = 2
 #: Says in a directory of checkpoints for which inputs they are.
 MARKER = "inputs.sha256"
 
+#: In the directory of checkpoints: what a teacher wrote, and its key while it is asked.
+GENERATED, TEACHER_KEY = "generated.jsonl", ".teacher-key"
+
 #: Options that the program in the image takes by the same name.
 OPTIONS = (
     "epochs",
@@ -67,6 +70,38 @@ def tool_params(
         "devices": params["devices"],
         "memory": params["memory"],
     }
+
+
+def teacher_params(params: t.Mapping[str, t.Any], work: str) -> dict[str, t.Any]:
+    """Return what run_tool needs to let the teacher write rows; its key comes by a file."""
+    teacher = params["teacher"]
+    tool = tool_params(params, "ask")
+    tool["mounts"] = [
+        *tool["mounts"],
+        {"source": work, "target": "/work"},
+        {"source": os.path.join(work, TEACHER_KEY), "target": "/run/teacher-key", "read_only": True},
+    ]
+    tool["argv"] += ["--work=/work", "--teacher-key=/run/teacher-key"]
+    tool["argv"] += [f"--teacher-{name}={teacher[name]}" for name in ("url", "model", "family", "rows")]
+    return {**tool, "name": container_name(params["dest"]), "network": teacher["network"], "devices": []}
+
+
+def ask_teacher(
+    client: PodmanClient, params: t.Mapping[str, t.Any], work: str, progress: Progress, rootless: bool
+) -> None:
+    """Let the teacher write rows into the directory of checkpoints, unless it did so for the same inputs."""
+    if not params["teacher"] or os.path.isfile(os.path.join(work, GENERATED)):
+        return
+    key = os.path.join(work, TEACHER_KEY)
+    write_file(key, (params["teacher"]["api_key"] or "").encode(), 0o600)
+    try:
+        hand_over(key, rootless)
+        done, result = run_tool(
+            client, teacher_params(params, work), progress, params["log_file"], params["timeout"]
+        )
+        answer(done, result, "asking the teacher", params["log_file"], params["timeout"])
+    finally:
+        os.unlink(key)
 
 
 def answer(
@@ -172,6 +207,7 @@ def train(
     rootless = os.geteuid() != 0
     clear(places)
     prepare_work(work, inputs, rootless)
+    ask_teacher(client, params, work, progress, rootless)
     os.makedirs(places.staging, mode=0o700)
     os.mkdir(places.tree, 0o755)
     hand_over(places.tree, rootless)

@@ -99,6 +99,19 @@ def test_checksum_of_a_taxonomy_is_that_of_its_files(tmp_path: Path) -> None:
     assert data.digest(params, sha256_of)["sha256"] != first["sha256"]
 
 
+def test_a_teacher_counts_by_what_it_is(tmp_path: Path) -> None:
+    """Another model or more rows are other data; another address or key is not."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/qna.yaml").write_text("x")
+    teacher = {"url": "https://one/v1", "model": "big", "family": "mixtral", "rows": 3, "api_key": "s3cret"}
+    params = {"data": None, "taxonomy": str(tmp_path), "teacher": teacher}
+    first = data.digest(params, sha256_of)
+    assert first["teacher"] == {"model": "big", "family": "mixtral", "rows": 3}
+    assert data.digest({**params, "teacher": {**teacher, "url": "u", "api_key": "k"}}, sha256_of) == first
+    assert data.digest({**params, "teacher": {**teacher, "rows": 4}}, sha256_of) != first
+    assert "teacher" not in data.digest({**params, "teacher": None}, sha256_of)
+
+
 def test_data_that_are_not_there(tmp_path: Path) -> None:
     """The message says what is expected."""
     with pytest.raises(data.DataError, match="JSON lines"):

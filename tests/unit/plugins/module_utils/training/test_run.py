@@ -60,6 +60,20 @@ def test_container_has_no_network_and_writes_nowhere_else() -> None:
     assert "--effective-batch-size=8" in program
 
 
+def test_the_teacher_is_asked_with_a_network_and_a_key_that_nobody_sees() -> None:
+    """It is the only container of the training that has a network, and it gets no result to write."""
+    teacher = {"url": "https://one/v1", "model": "big", "family": "llama", "rows": 3}
+    teacher |= {"api_key": "s3cret", "network": "own"}
+    params = {**PARAMS, "data": None, "taxonomy": "/srv/taxonomy", "teacher": teacher}
+    argv = tool_argv(run.teacher_params(params, "/srv/work"), False)
+    assert "--network=own" in argv and "s3cret" not in " ".join(argv)
+    assert f"--name={run.container_name(PARAMS['dest'])}" in argv
+    assert "--mount=type=bind,source=/srv/work/.teacher-key,target=/run/teacher-key,readonly=true" in argv
+    program = argv[argv.index("localhost/trainer:1") + 1 :]
+    assert program[0] == "ask" and "--teacher-url=https://one/v1" in program and "--teacher-rows=3" in program
+    assert not [word for word in argv if "/result" in word]
+
+
 def test_check_gets_nothing_to_write_into() -> None:
     """And another name, so that it disturbs no training."""
     params = run.tool_params({**PARAMS, "data": None, "taxonomy": "/srv/taxonomy"}, "check")

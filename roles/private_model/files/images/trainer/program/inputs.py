@@ -51,16 +51,22 @@ class Prepared:
 
 def read(options: argparse.Namespace) -> Prepared:
     """The rows of the data file (its form was checked on the host) or of the taxonomy."""
-    if options.taxonomy:
+    if not options.taxonomy:
+        found = lines(options.data, "line")
+    else:
         found = taxonomy.read(options.taxonomy)
-        return Prepared([row for _, row in found], [origin for origin, _ in found])
-    rows, origins = [], []
-    with options.data.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                rows.append(json.loads(line))
-                origins.append(f"line {number}")
-    return Prepared(rows, origins)
+        written = options.work / "generated.jsonl" if options.work else None
+        if written and written.is_file():
+            found += lines(written, "the teacher's row")
+    return Prepared([row for _, row in found], [origin for origin, _ in found])
+
+
+def lines(path: Path, what: str) -> list[tuple[str, dict[str, Any]]]:
+    """(where it stands, row) of a file of JSON lines."""
+    with path.open(encoding="utf-8") as stream:
+        return [
+            (f"{what} {number}", json.loads(line)) for number, line in enumerate(stream, 1) if line.strip()
+        ]
 
 
 def prepare(options: argparse.Namespace) -> Prepared:
