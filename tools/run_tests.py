@@ -87,11 +87,11 @@ def pytest_command(name: str, *arguments: str) -> tuple[list[str], Path]:
     return [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments], report
 
 
-def pytest(name: str, *arguments: str, env: dict[str, str] | None = None) -> Count:
+def pytest(name: str, *arguments: str, env: dict[str, str] | None = None, limit: int = 20 * MINUTE) -> Count:
     """Run pytest, output straight to ours; no test collected is a failure."""
     command, report = pytest_command(name, *arguments)
     report.unlink(missing_ok=True)
-    return judged(call(command, env=env, limit=20 * MINUTE), count_junit(report))
+    return judged(call(command, env=env, limit=limit), count_junit(report))
 
 
 def lint() -> Count:
@@ -222,19 +222,26 @@ def converter() -> Count:
     return built if built.failed else pytest("converter", "tests/converter", env=with_image())
 
 
+def pipeline(extended: bool) -> Count:
+    """A model's way through the role; `extended` runs the tests that take minutes, too."""
+    built = play_target("setup_trainer_image")
+    chosen = [] if extended else ["-m", "not extended"]
+    return built if built.failed else pytest("pipeline", "tests/pipeline", *chosen, limit=60 * MINUTE)
+
+
 def training() -> Count:
     """The trainer's image, built where it is not there; the demo model learns what it did not know."""
     built = play_target("setup_trainer_image")
     return built if built.failed else pytest("training", "tests/training/test_training.py", env=with_image())
 
 
-def molecule() -> Count:
-    """The quickstart on Podman, its beats counted as one, and the checks of its verify."""
-    report, log = JUNIT / "e2e.xml", CACHE / "progress.log"
+def molecule(scenario: str) -> Count:
+    """A scenario on Podman, its beats counted as one, and the checks of its verify."""
+    report, log = JUNIT / f"molecule-{scenario}.xml", CACHE / "progress.log"
     report.unlink(missing_ok=True)
     with progress(log):
         env = environment(MOLECULE_JUNIT=str(report), PRIVATE_AI_PROGRESS_FILE=str(log), NO_COLOR="1")
-        status = call(["molecule", "test", "-s", "default"], env=env, limit=45 * MINUTE)
+        status = call(["molecule", "test", "-s", scenario], env=env, limit=45 * MINUTE)
     checks = count_junit(report)
     if checks == Count():
         print("molecule: verify reported no check", flush=True)
@@ -269,12 +276,14 @@ STEPS = {
         "Alerts and dashboard in a real Prometheus", lambda: pytest("monitoring", "tests/monitoring")
     ),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
-    "molecule": Step("The quickstart, for real", molecule),
+    "molecule": Step("The quickstart, for real", lambda: molecule("default")),
     "images": Step("The model server's image under its restrictions", images),
     "integration": Step("The modules on this host's Podman", integration),
     "converter": Step("Models converted, quantised and served", converter),
-    "pipeline": Step(
-        "From a Hub to an answer, and back", lambda: pytest("pipeline", "tests/pipeline"), group="extended"
+    "pipeline": Step("From a Hub and from training to an answer, and back", lambda: pipeline(False)),
+    "pipeline-extended": Step("The same, cut at many points", lambda: pipeline(True), group="extended"),
+    "sources": Step(
+        "Other sources of models, and faults", lambda: molecule("private_model"), group="extended"
     ),
     "integration-extended": Step(
         "The modules that take minutes", lambda: integration(extended=True), group="extended"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -56,6 +58,23 @@ def damaged(weights: bytes) -> bytes:
     return bytes(spoilt)
 
 
+def from_hub(endpoint: str) -> dict[str, Any]:
+    """Variables of a host whose model comes from a (stand-in) Hub."""
+    return {
+        "private_model_source": "huggingface",
+        "private_model_huggingface_endpoint": endpoint,
+        "private_model_huggingface_repository": REPOSITORY,
+        "private_model_huggingface_revision": "main",
+    }
+
+
+def changed(said: str) -> int:
+    """What the recap counts."""
+    found = re.findall(r"changed=(\d+)", said)
+    assert len(found) == 1, said[-600:]
+    return int(found[0])
+
+
 def descendants(pid: int) -> list[int]:
     """A process and all that it started, wherever they moved to since."""
     listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
@@ -69,25 +88,26 @@ def descendants(pid: int) -> list[int]:
 class Host:
     """The private side of this machine."""
 
-    def __init__(self, folder: Path, endpoint: str) -> None:
-        self.data = folder / "data"
+    def __init__(self, folder: Path, **variables: Any) -> None:
+        # Containers read the models as another user.
+        for path in (folder, *folder.parents[:2]):
+            path.chmod(0o755)
+        self.folder = folder
         questions = folder / "questions.json"
         questions.write_text(json.dumps(QUESTIONS), encoding="utf-8")
         self.variables: dict[str, Any] = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
-            "private_model_data_dir": str(self.data),
-            "private_model_source": "huggingface",
-            "private_model_huggingface_endpoint": endpoint,
-            "private_model_huggingface_repository": REPOSITORY,
-            "private_model_huggingface_revision": "main",
+            "private_model_data_dir": str(folder / "data"),
             "private_model_quantization": "none",
             "private_model_evaluation_questions": str(questions),
             "private_model_promotion": "better",
             "private_model_gateway_port": 18600,
             "private_model_gateway_metrics_port": 18604,
             "private_model_progress_file": os.environ.get("PRIVATE_AI_PROGRESS_FILE", ""),
+            **variables,
         }
+        self.data = Path(self.variables["private_model_data_dir"])
         self.inventory = folder / "inventory.json"
         self.inventory.write_text(
             json.dumps({"private": {"hosts": {"localhost": {}}}, "all": {"vars": self.variables}})
@@ -101,8 +121,8 @@ class Host:
         program = str(Path(sys.executable).parent / "ansible-playbook")
         return [program, "-i", str(self.inventory), str(playbook), "-e", json.dumps(variables)]
 
-    def start(self, command: list[str]) -> subprocess.Popen[str]:
-        """Start a play; its output comes line by line."""
+    def start(self, command: list[str], output: int | IO[str] = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start a play."""
         env = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -111,33 +131,49 @@ class Host:
         }
         env["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "collections")
         return subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT, text=True
         )
 
     def play(self, playbook: str | Path | None = None, **variables: Any) -> tuple[int, str]:
         """Run a play to its end: (status, output on one line)."""
         with self.start(self.command(playbook or self.site, **variables)) as process:
-            said, _ = process.communicate(timeout=900)
+            said, _ = process.communicate(timeout=2400)
         return process.returncode, " ".join(said.split())
 
     def step(self, name: str, **variables: Any) -> tuple[int, str]:
         """One step of playbooks/model.yml."""
         return self.play(ROOT / "playbooks/model.yml", model_step=name, **variables)
 
-    def kill_at(self, task: str, after: float, **variables: Any) -> bool:
-        """Kill a play and all its children so many seconds after a task began; whether it came that far."""
-        with self.start(self.command(self.site, **variables)) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith("TASK") and task in line:
-                    time.sleep(after)
-                    for pid in reversed(descendants(process.pid)):
-                        try:
-                            os.kill(pid, signal.SIGKILL)
-                        except ProcessLookupError:
-                            continue
-                    return True
-        return False
+    def kill_when(self, reached: Callable[[str], bool], **variables: Any) -> bool:
+        """Kill a play and all its children once a condition holds (it gets what was said); whether it did."""
+        log = self.folder / "killed.log"
+        with log.open("w") as output:
+            process = self.start(self.command(self.site, **variables), output)
+            try:
+                while process.poll() is None:
+                    if reached(log.read_text()):
+                        return True
+                    time.sleep(0.02)
+                return False
+            finally:
+                for pid in reversed(descendants(process.pid)):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                process.wait()
+
+    def report(self, sha256: str) -> dict[str, Any]:
+        """What a model answered to the questions, and how much of it was right."""
+        found: dict[str, Any] = json.loads((self.data / f"evaluations/{sha256[:12]}.json").read_text())
+        return found
+
+    def clear(self) -> None:
+        """Remove what was started."""
+        status, said = self.play(private_model_state="absent")
+        assert status == 0, said
+
+    def key(self) -> str:
+        """What callers of the gateway show."""
+        return (self.data / "api-key").read_text().strip()
 
     def served(self) -> dict[str, Any]:
         """models/served.json."""
@@ -146,12 +182,11 @@ class Host:
 
     def ask(self, question: str = "What is this?") -> str:
         """The answer that a caller of the gateway gets; AssertionError when there is none."""
-        key = (self.data / "api-key").read_text().strip()
         body = {"messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 400}
         response = httpx.post(
             f"{GATEWAY}/v1/chat/completions",
             json=body,
-            headers={"Authorization": f"Bearer {key}"},
+            headers={"Authorization": f"Bearer {self.key()}"},
             timeout=180,
             trust_env=False,
         )
@@ -171,7 +206,7 @@ class Visitor:
         self._thread = threading.Thread(target=self._visit, daemon=True)
 
     def _visit(self) -> None:
-        while not self._leaving.wait(0.2):
+        while not self._leaving.wait(0.5):
             try:
                 self.answers.append(self.host.ask())
             except (AssertionError, httpx.HTTPError) as error:

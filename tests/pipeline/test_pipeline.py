@@ -6,21 +6,25 @@ other.
 
 from __future__ import annotations
 
-import re
 import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.pipeline.host import REPOSITORY, Host, Visitor, damaged, demo_files
+from tests.pipeline.host import REPOSITORY, Host, Visitor, changed, damaged, demo_files, from_hub
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub
 
+extended = pytest.mark.extended
 
-def changed(said: str) -> int:
-    """What the recap counts."""
-    found = re.findall(r"changed=(\d+)", said)
-    assert len(found) == 1, said[-600:]
-    return int(found[0])
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, hub: StandInHub, repository: Repository) -> Iterator[Host]:
+    """This machine as the private side, whose models come from the Hub."""
+    assert repository.commits
+    made = Host(tmp_path_factory.mktemp("pipeline"), **from_hub(hub.url))
+    yield made
+    made.clear()
 
 
 def test_from_the_hub_to_an_answer(host: Host, repository: Repository) -> None:
@@ -41,11 +45,13 @@ def test_an_unchanged_run_changes_and_fetches_nothing(host: Host, hub: StandInHu
     assert dict(hub.stats.sent) == sent
 
 
+@extended
 def test_full_verification_reads_and_changes_nothing(host: Host) -> None:
     status, said = host.play(private_model_verify="full")
     assert status == 0 and changed(said) == 0, said[-3000:]
 
 
+@extended
 def test_a_check_run_says_and_does_nothing(host: Host) -> None:
     before = host.served()
     command = [*host.command(host.site, private_model_outtype="bf16"), "--check"]
@@ -55,6 +61,7 @@ def test_a_check_run_says_and_does_nothing(host: Host) -> None:
     assert changed(said) > 0 and host.served() == before
 
 
+@extended
 def test_an_equal_model_is_promoted_under_a_running_chat(host: Host) -> None:
     first = host.served()["current"]["sha256"]
     with Visitor(host) as visitor:
@@ -68,6 +75,7 @@ def test_an_equal_model_is_promoted_under_a_running_chat(host: Host) -> None:
     assert status == 0 and changed(said) == 0, said[-3000:]
 
 
+@extended
 def test_a_worse_model_is_refused_and_the_old_one_goes_on(host: Host, repository: Repository) -> None:
     before = host.served()
     files = demo_files()
@@ -94,6 +102,7 @@ def test_a_worse_model_is_refused_and_the_old_one_goes_on(host: Host, repository
     )
 
 
+@extended
 def test_rollback_and_back(host: Host) -> None:
     assert host.play(private_model_outtype="f32")[0] == 0
     left, wanted = host.served()["current"], host.served()["previous"]
@@ -112,34 +121,58 @@ def test_rollback_and_back(host: Host) -> None:
     assert status == 0 and left["sha256"][:12] in said and "current" in said and "3 of 3 right" in said
 
 
+def running(name: str) -> bool:
+    """Whether a container whose name begins so runs."""
+    command = ["podman", "ps", "--quiet", f"--filter=name=^{name}"]
+    return bool(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def loading() -> bool:
+    """Whether the trial's program is at work."""
+    listed = subprocess.run(["ps", "-e", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    return any("/model-smoke --model-path" in line for line in listed.splitlines() if "podman" not in line)
+
+
 @pytest.mark.parametrize(
-    ("task", "after"),
+    "reached",
     [
-        ("Download | Snapshot", 0.6),
-        ("Convert | With llama.cpp", 4.0),
-        ("Candidate | Check it and keep it", 0.3),
-        ("Trial | Load the model", 1.5),
-        ("Ask | Ask", 0.5),
-        ("Model container | private-ai-model-1", 0.8),
-        ("Record | What is served", 0.2),
+        pytest.param(
+            lambda said, hub: hub.stats.sent["generation_config.json"] > 5, id="download", marks=extended
+        ),
+        pytest.param(lambda said, hub: running("private-ai-convert"), id="convert"),
+        pytest.param(lambda said, hub: "Candidate | Check it" in said, id="candidate", marks=extended),
+        pytest.param(lambda said, hub: loading(), id="trial", marks=extended),
+        pytest.param(lambda said, hub: "[Ask | Ask]" in said, id="questions", marks=extended),
+        pytest.param(
+            lambda said, hub: "private-ai-model-1]" in said and not running("private-ai-model-1"), id="serve"
+        ),
+        pytest.param(lambda said, hub: "Record | What is served" in said, id="record", marks=extended),
     ],
 )
-def test_killed_and_run_again(host: Host, repository: Repository, task: str, after: float) -> None:
+def test_killed_and_run_again(
+    host: Host, hub: StandInHub, repository: Repository, reached: Callable[[str, StandInHub], bool]
+) -> None:
     # Another commit with the same weights: every step has something to do, and each model is one of its own.
     files = demo_files()
     files["generation_config.json"] += b"\n" * len(repository.commits)
     repository.commit(files)
-    assert host.kill_at(task, after), f"the play did not reach {task}"
-    host.step("list")
+    slow = repository.file("generation_config.json")
+    slow.faults.rate = 40
+    hub.stats.sent.clear()
+    assert host.kill_when(lambda said: reached(said, hub)), "the play ended before"
+    slow.faults.rate = 0
     assert host.served()["current"] is not None
+    weights = hub.stats.sent["model.safetensors"]
     status, said = host.play()
     assert status == 0, said[-3000:]
     assert "model" in host.ask().lower()
     assert host.served()["current"]["provenance"]["commit"] == repository.refs["main"]
+    assert hub.stats.sent["model.safetensors"] == weights == 0, "what was there was fetched again"
     status, said = host.play()
     assert status == 0 and changed(said) == 0, said[-3000:]
 
 
+@extended
 def test_surplus_models_went(host: Host) -> None:
     kept = [path for path in (host.data / "models").iterdir() if path.is_dir()]
     assert len(kept) == 2
