@@ -124,7 +124,7 @@ def test_of_a_secret_only_whether_it_differs_is_seen() -> None:
 
 
 def test_made_whole_or_not_at_all(tmp_path: Path) -> None:
-    dest, wanted = tmp_path / "east.tar.gz", content(SITE)
+    dest, wanted, whole = tmp_path / "east.tar.gz", content(SITE), archive(SITE)
     words: list[Sequence[str]] = []
 
     def run(data: bytes, said: Sequence[str]) -> None:
@@ -133,13 +133,13 @@ def test_made_whole_or_not_at_all(tmp_path: Path) -> None:
         (tmp_path / "bundles/ns/tls.key").write_text("k")
         (tmp_path / "bundles" / f"{said[2]}.tar.gz").write_bytes(data)
 
-    make(lambda said: run(archive(SITE), said), str(tmp_path), wanted, None, str(dest))
-    assert dest.read_bytes() == archive(SITE) and dest.stat().st_mode & 0o777 == 0o600
+    make(lambda said: run(whole, said), str(tmp_path), wanted, None, str(dest))
+    assert dest.read_bytes() == whole and dest.stat().st_mode & 0o777 == 0o600
     assert words[0][:2] == ["system", "generate-bundle"] and words[0][3:] == ["--type", "tarball"]
     with pytest.raises(SkupperError, match="does not hold what its input says"):
         make(lambda said: run(archive(SITE, SECRET), said), str(tmp_path), wanted, "/in", str(dest))
     assert words[1][-2:] == ["--input", "/in"] and words[0][2] != words[1][2]
-    assert dest.read_bytes() == archive(SITE)
+    assert dest.read_bytes() == whole
     assert list((tmp_path / "bundles").iterdir()) == [] and len(list(tmp_path.iterdir())) == 2
 
 
