@@ -54,7 +54,7 @@ options:
 """
 
     # Modules that change something.
-    ATTRIBUTES = r"""
+    CHANGES = r"""
 options: {}
 attributes:
   check_mode:

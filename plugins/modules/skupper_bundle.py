@@ -28,7 +28,7 @@ extends_documentation_fragment:
   - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.host
-  - private_ai.chatbot.skupper.attributes
+  - private_ai.chatbot.skupper.changes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
 attributes:

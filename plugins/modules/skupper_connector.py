@@ -24,7 +24,7 @@ extends_documentation_fragment:
   - private_ai.chatbot.skupper.object
   - private_ai.chatbot.skupper.wait
   - private_ai.chatbot.skupper.service
-  - private_ai.chatbot.skupper.attributes
+  - private_ai.chatbot.skupper.changes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
 options:

@@ -13,7 +13,7 @@ short_description: Link a Skupper site to another one
 version_added: 0.2.0
 description:
   - Redeems a token, once. While the link and its Secret are there, the token is not looked at any more; when
-    the Secret is gone, the token is redeemed again.
+    the Secret is gone or was changed, which Skupper does not notice, the token is redeemed again.
   - Or writes a generated link, and repairs it.
   - On Kubernetes a new link works within seconds instead of after up to 30 seconds, because the controller is
     made to look at it. A token that is not redeemed within 10 seconds is taken back, because the controller
@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.platform
   - private_ai.chatbot.skupper.wait
-  - private_ai.chatbot.skupper.attributes
+  - private_ai.chatbot.skupper.changes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
 attributes:
@@ -134,6 +134,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors 
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
     ACCESS_TOKEN,
+    KUBERNETES,
     LINK,
     SECRET,
     Kind,
@@ -142,6 +143,8 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.links i
     check_probe,
     check_site,
     generated,
+    is_whole,
+    keep,
     leftovers,
     own_links,
     redeem,
@@ -150,7 +153,6 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.links i
     touch,
     wait_operational,
     wanted_cost,
-    write_cost,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.namespaces import FileStore
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.ownership import Object, clean
@@ -250,44 +252,49 @@ def by_token(session: Session, token: Object | None, name: str) -> dict[str, t.A
     except MissingPrerequisite as error:
         session.excuse(error)
         links = []
-    credentials = [str((one.get("spec") or {}).get("tlsCredentials") or name) for one in links]
-    whole = bool(links) and all(session.store.get(SECRET, one) is not None for one in credentials)
-    if whole:
+    if links and all(is_whole(session, one) for one in links):
         dearer = set_cost(session, links, wanted_cost(session, token))
         steps: list[Step] = [
-            (f"setting the cost of link {one['metadata']['name']}", partial(write_cost, session, one))
+            (f"setting the cost of link {one['metadata']['name']}", partial(keep, session, one))
             for one in dearer
         ]
         session.act(steps)
         now = links if session.module.check_mode else wait_operational(session, name)
         after = {**shown(links), **shown(dearer)}
         return finish(session, name, now, bool(dearer), False, {"before": shown(links), "after": after})
-    diff = {"before": shown(links), "after": {f"Link/{name}": "redeemed", f"Secret/{name}": "redeemed"}}
+    before = {**shown(links), f"Secret/{name}": "not as it was made"} if links else {}
+    diff = {"before": before, "after": {f"Link/{name}": "redeemed", f"Secret/{name}": "redeemed"}}
     if token is None:
         session.excuse(
             MissingPrerequisite(
-                f"link {name} of namespace {session.namespace} or its Secret is not there, and no token was "
-                "given to make it of; give the option token or token_file"
+                f"link {name} of namespace {session.namespace} or its Secret is not there or not as it was "
+                "made, and no token was given to make it of; give the option token or token_file"
             )
         )
         return finish(session, name, links, True, True, diff)
     if session.module.check_mode:
+        session.look_for_controller()
         return finish(session, name, links, True, True, diff)
     check_site(session)
     check_probe(session, token)
-    stale = [*leftovers(session, name, [ACCESS_TOKEN]), *((LINK, one["metadata"]["name"]) for one in links)]
-    stale += leftovers(session, name, [SECRET])
+    stale = leftovers(session, name, [ACCESS_TOKEN])
+    if session.platform == KUBERNETES:
+        # In the way of the controller. The command overwrites its files when it has the new ones.
+        stale += [(LINK, one["metadata"]["name"]) for one in links] + leftovers(session, name, [SECRET])
     steps = [(f"removing what is left of link {name}", lambda: remove(session, stale))] if stale else []
     steps.append((f"redeeming token {name}", lambda: redeem(session, token)))
     session.act(steps)
     made = own_links(session, name)
+    cost = wanted_cost(session, token)
+    # On hosts each is written, with what its Secret is like.
+    fresh = set_cost(session, made, cost) if session.platform == KUBERNETES else made
     session.act(
         [
-            (f"setting the cost of link {name}", partial(write_cost, session, one))
-            for one in set_cost(session, made, wanted_cost(session, token))
+            (f"completing link {name}", partial(keep, session, *(set_cost(session, [one], cost) or [one])))
+            for one in fresh
         ]
     )
-    session.act([(f"waking link {name}", lambda: touch(session, made))])
+    session.act([(f"waking link {name}", lambda: touch(session, made, sealed=True))])
     now = wait_operational(session, name)
     diff["after"] = shown(now)
     return finish(session, name, now, True, True, diff)

@@ -21,7 +21,7 @@ extends_documentation_fragment:
   - private_ai.chatbot.kubernetes
   - private_ai.chatbot.skupper
   - private_ai.chatbot.skupper.wait
-  - private_ai.chatbot.skupper.attributes
+  - private_ai.chatbot.skupper.changes
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.actiongroup_skupper
 attributes:
@@ -97,7 +97,8 @@ EXAMPLES = r"""
 RETURN = r"""
 token:
   description:
-    - The token; null unless O(return_token=true), in check mode when it would be issued, and when absent.
+    - The token; null unless O(return_token=true), in check mode when it would be issued, when absent, and
+      with O(wait=false) until the controller has looked at the grant.
   returned: success
   type: str
   sample: null
@@ -142,6 +143,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.ensure 
     absent,
     wait_for,
     wait_gone,
+    waits,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors import (
     InvalidValue,
@@ -273,13 +275,14 @@ def run(session: Session) -> dict[str, t.Any]:
     renewed = found not in ("pending", "good")
     if renewed:
         live = issue(session, live, name)
-    elif found == "pending" and not session.module.check_mode:
+    elif found == "pending" and waits(session):
         live = wait_for(session, ACCESS_GRANT, name, ACCESS_GRANT.target)
     text = None
     if live is not None and is_true(live, ACCESS_GRANT.target):
         text = token_text(token_of(name, live["status"], params["cost"]))
         hide(session, live, params["return_token"])
-    written = bool(params["dest"]) and (text is None or file_differs(params["dest"], text))
+    coming = text is not None or waits(session) or session.module.check_mode
+    written = bool(params["dest"]) and coming and (text is None or file_differs(params["dest"], text))
     if written and text is not None:
         session.act([("writing dest", lambda: write_file(params["dest"], text.encode(), _MODE))])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -306,6 +309,8 @@ def issue(session: Session, live: Object | None, name: str) -> Object | None:
     session.act(steps)
     if session.module.check_mode:
         return None
+    if not waits(session):
+        return session.store.get(ACCESS_GRANT, name)
     return wait_for(session, ACCESS_GRANT, name, ACCESS_GRANT.target)
 
 

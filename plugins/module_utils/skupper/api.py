@@ -87,6 +87,9 @@ def connect(params: t.Mapping[str, t.Any]) -> Api:
 #: What others of this package need of the client.
 __all__ = ["Api", "connect", "explain", "load_library", "path_of", "sensitive_values"]
 
+#: On the controller's Deployment, however it was installed.
+CONTROLLER_LABEL = "app.kubernetes.io/name=skupper-controller"
+
 WORKLOADS = {
     "deployment": ("/apis/apps/v1", "deployments"),
     "statefulset": ("/apis/apps/v1", "statefulsets"),
@@ -115,6 +118,21 @@ def workload_selector(api: Api, namespace: str, workload: str) -> Object:
             f"workload {workload} in namespace {namespace} has no selector; give the option selector"
         )
     return t.cast(Object, selector)
+
+
+def has_controller(api: Api, namespace: str) -> bool | None:
+    """Return whether Skupper's controller is deployed; None when we may not look everywhere."""
+    query = [("labelSelector", CONTROLLER_LABEL), ("limit", "1")]
+    try:
+        return bool(api.request("GET", "/apis/apps/v1/deployments", query).get("items"))
+    except ApiError:
+        pass
+    try:
+        # One that was installed for this namespace alone.
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        return bool(api.request("GET", path, query).get("items")) or None
+    except ApiError:
+        return None
 
 
 def has_pods(api: Api, namespace: str, selector: str) -> bool | None:

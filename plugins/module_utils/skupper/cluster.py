@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .api import Api, has_pods, workload_selector
+from .api import CONTROLLER_LABEL, Api, has_controller, has_pods, workload_selector
 from .kinds import Kind
 from .ownership import Object, clean, foreign_fields, is_settled, kind_of, leaves, owned
 from .plan import Plan
@@ -74,14 +74,28 @@ class ClusterStore:
         """Delete one object."""
         self.api.delete(kind, self.namespace, name)
 
-    def touch(self, kind: Kind, name: str, value: str) -> None:
-        """Change an annotation of ours, so that the controller looks again and not only at its next round."""
-        metadata = {"name": name, "namespace": self.namespace, "annotations": {TOUCHED: value}}
+    def touch(self, kind: Kind, name: str, value: str, more: t.Mapping[str, str] | None = None) -> None:
+        """Change an annotation of ours, so that the controller looks again and not only at its next round.
+
+        :param more: annotations to be written with it.
+        """
+        annotations = {TOUCHED: value, **(more or {})}
+        metadata = {"name": name, "namespace": self.namespace, "annotations": annotations}
         self.api.merge(kind, {"metadata": metadata}, dry_run=False, manager=TOUCH_MANAGER)
 
     def workload_selector(self, workload: str) -> Object:
         """Return the selector of ``<kind>/<name>``."""
         return workload_selector(self.api, self.namespace, workload)
+
+    def missing_controller(self) -> str | None:
+        """Return what to do when no controller is deployed, None when there is one or nobody can tell."""
+        if has_controller(self.api, self.namespace) is not False:
+            return None
+        return (
+            f"no controller of Skupper was found at {self.api.host} (a Deployment with the label "
+            f"{CONTROLLER_LABEL}); without one nothing becomes of what is written. Install it first "
+            "(https://skupper.io/docs/install/index.html)"
+        )
 
     def has_pods(self, selector: str) -> bool | None:
         """Return whether a pod matches; None when we may not look."""

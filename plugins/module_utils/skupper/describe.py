@@ -13,7 +13,7 @@ import typing as t
 
 from .conditions import conditions_of, is_true
 from .kinds import KUBERNETES, Kind
-from .ownership import RECORD, kind_of
+from .ownership import OWN_ANNOTATIONS, kind_of
 
 _NETWORK = ("id", "name", "namespace", "platform", "version")
 
@@ -30,7 +30,9 @@ def describe(obj: t.Mapping[str, t.Any], platform: str) -> dict[str, t.Any]:
         "uid": metadata.get("uid"),
         "labels": dict(metadata.get("labels") or {}),
         "annotations": {
-            key: value for key, value in (metadata.get("annotations") or {}).items() if key != RECORD
+            key: value
+            for key, value in (metadata.get("annotations") or {}).items()
+            if not key.startswith(OWN_ANNOTATIONS)
         },
         "settings": dict(spec.get("settings") or {}),
         "status": status.get("status"),

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import secrets
@@ -29,6 +31,9 @@ from .tokens import Link, belongs, probe, token_text
 
 #: Seconds after which an AccessToken that was not redeemed is taken away again.
 REDEEM_LIMIT = 10.0
+
+#: Annotation of a Link that a token made: what its Secret was like then.
+SEAL = "private-ai.chatbot/credentials"
 
 #: Paths that the command lets through; the names of tempfile have _ in them.
 _CLI_PATH = re.compile(r"[A-Za-z0-9./~-]+")
@@ -101,7 +106,9 @@ def redeem_on_host(session: Session, token: Object) -> None:
 def redeem_on_cluster(session: Session, store: ClusterStore, token: Object) -> None:
     """Let the controller redeem, and take the token away again in any case: left, it is tried every 30 s."""
     name = token["metadata"]["name"]
-    body = {**token, "metadata": {"name": name, "namespace": session.namespace}}
+    metadata = {"name": name, "namespace": session.namespace}
+    # One that somebody copied by hand may lack its apiVersion.
+    body = {**token, "apiVersion": ACCESS_TOKEN.api_version, "metadata": metadata}
     store.api.apply(ACCESS_TOKEN, body, dry_run=False)
     try:
         wait_redeemed(store, name)
@@ -147,20 +154,42 @@ def set_cost(session: Session, links: t.Sequence[Object], cost: int | None) -> l
     for one in links:
         # Absent, 0 and 1 are the same to the router.
         if cost is not None and max(1, int((one.get("spec") or {}).get("cost") or 1)) != cost:
-            metadata = {"name": one["metadata"]["name"], "namespace": session.namespace}
+            metadata = {**one["metadata"], "namespace": session.namespace}
             found.append({**one, "metadata": metadata, "spec": {**one["spec"], "cost": cost}})
     return found
 
 
-def write_cost(session: Session, link: Object) -> None:
-    """Write one link's cost; all else of it is Skupper's."""
+def seal(session: Session, link: Object) -> str | None:
+    """Return a checksum of the Secret that a Link has its key from, None when there is none."""
+    name = link["metadata"]["name"]
+    secret = session.store.get(SECRET, str((link.get("spec") or {}).get("tlsCredentials") or name))
+    if secret is None:
+        return None
+    data = json.dumps(secret.get("data") or {}, sort_keys=True)
+    return hashlib.sha256(data.encode()).hexdigest()
+
+
+def is_whole(session: Session, link: Object) -> bool:
+    """Return whether a Link has the Secret that was made with it: Skupper notices neither loss nor change."""
+    found = seal(session, link)
+    noted = (link["metadata"].get("annotations") or {}).get(SEAL)
+    return found is not None and noted in (None, found)
+
+
+def keep(session: Session, link: Object) -> None:
+    """Write one link's cost; all else of it is Skupper's. On hosts also what its Secret is like."""
     store = session.store
     if isinstance(store, ClusterStore):
-        body = {"metadata": link["metadata"], "spec": {"cost": link["spec"]["cost"]}}
-        store.api.merge(LINK, body, dry_run=False)
-    else:
-        live = store.get(LINK, link["metadata"]["name"])
-        store.apply(store.plan({**link, "apiVersion": LINK.api_version, "kind": LINK.name}, live))
+        metadata = {key: link["metadata"][key] for key in ("name", "namespace")}
+        store.api.merge(LINK, {"metadata": metadata, "spec": {"cost": link["spec"]["cost"]}}, dry_run=False)
+        return
+    name = link["metadata"]["name"]
+    metadata = {"name": name, "namespace": session.namespace}
+    sealed = seal(session, link)
+    if sealed:
+        metadata["annotations"] = {SEAL: sealed}
+    wanted = {**link, "apiVersion": LINK.api_version, "kind": LINK.name, "metadata": metadata}
+    store.apply(store.plan(wanted, store.get(LINK, name)))
 
 
 def generated(session: Session, link: Link) -> list[Object]:
@@ -186,11 +215,16 @@ def generated(session: Session, link: Link) -> list[Object]:
     return found
 
 
-def touch(session: Session, links: t.Sequence[Object]) -> None:
-    """Have the controller configure new links now: it only remembers a link when it first sees it."""
+def touch(session: Session, links: t.Sequence[Object], sealed: bool = False) -> None:
+    """Have the controller configure new links now: it only remembers a link when it first sees it.
+
+    :param sealed: whether to note what their Secrets are like.
+    """
     if isinstance(session.store, ClusterStore):
         for one in links:
-            session.store.touch(LINK, one["metadata"]["name"], str(one["metadata"].get("uid") or "new"))
+            found = seal(session, one) if sealed else None
+            value = str(one["metadata"].get("uid") or "new")
+            session.store.touch(LINK, one["metadata"]["name"], value, {SEAL: found} if found else None)
 
 
 def wait_operational(session: Session, name: str) -> list[Object]:

@@ -21,8 +21,10 @@ from .kinds import KINDS, Kind
 
 #: Our name among the field managers of the API server.
 FIELD_MANAGER = "private_ai.chatbot"
+#: What the modules note on objects for themselves.
+OWN_ANNOTATIONS = "private-ai.chatbot/"
 #: Files only: the keys of maps that we wrote, as a JSON list of [map, key].
-RECORD = "private-ai.chatbot/fields"
+RECORD = f"{OWN_ANNOTATIONS}fields"
 
 Object = dict[str, t.Any]
 Path = tuple[str, ...]

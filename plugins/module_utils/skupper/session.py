@@ -137,10 +137,20 @@ class Session:
             # Something is missing: there is nobody to ask.
             return self.store.plan(desired, None, dry_run=False)
         try:
-            return self.store.plan(desired, live)
+            plan = self.store.plan(desired, live)
         except MissingPrerequisite as error:
             self.excuse(error)
             return self.store.plan(desired, live, dry_run=False)
+        if live is None:
+            self.look_for_controller()
+        return plan
+
+    def look_for_controller(self) -> None:
+        """Warn, in check mode, of a controller that is missing; a real run notices that when it waits."""
+        if self.platform == KUBERNETES and self.module.check_mode and not self.warnings:
+            missing = t.cast("ClusterStore", self.store).missing_controller()
+            if missing:
+                self.excuse(MissingPrerequisite(missing))
 
     def act(self, steps: t.Sequence[tuple[str, t.Callable[[], t.Any]]]) -> None:
         """Do what was decided, one step after the other: the only place where something is changed."""
@@ -164,11 +174,17 @@ def run_module(arguments_: Arguments, run: t.Callable[[Session], dict[str, t.Any
     """Run a module: build it, call ``run``, report what it returns or why it failed."""
     # Nothing goes to the host's log: a kubeconfig given as a mapping would be in it before it can be hidden.
     module = AnsibleModule(argument_spec=arguments_, supports_check_mode=True, no_log=True, **options)
+    session = None
     try:
         session = Session(module)
         result = run(session)
     except SkupperError as error:
+        _warn(module, session)
         module.fail_json(**error.as_result())
-    for warning in session.warnings:
-        module.warn(warning)
+    _warn(module, session)
     module.exit_json(**result)
+
+
+def _warn(module: AnsibleModule, session: Session | None) -> None:
+    for warning in session.warnings if session else []:
+        module.warn(warning)

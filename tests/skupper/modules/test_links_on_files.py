@@ -62,6 +62,20 @@ def test_a_token_is_redeemed_once(host: Host, server: GrantServer) -> None:
     assert repaired["changed"] and repaired["redeemed"] and redemptions(server, token) == 2
     assert "tls.key" in host.read(INPUT / "Secret-to-public.yaml")
 
+    # Neither is one with another key; what is there stays when there is no new one to be had.
+    secret = yaml.safe_load(host.read(INPUT / "Secret-to-public.yaml"))
+    secret["data"]["tls.key"] = "b3RoZXI="
+    host.write(INPUT / "Secret-to-public.yaml", yaml.safe_dump(secret))
+    before = host.fingerprint()
+    assert host.module("skupper_link", **options, check=True)["redeemed"]
+    spent = host.module("skupper_link", **options)
+    assert spent["failed"] and "redeemed as often as it may be" in spent["msg"]
+    unknown = host.module("skupper_link", **WHERE, name="to-public")
+    assert unknown["failed"] and "not as it was made, and no token was given" in unknown["msg"]
+    assert host.fingerprint() == before
+    another = host.module("skupper_link", **{**options, "token": server.token()})
+    assert another["redeemed"] and not host.module("skupper_link", **options)["changed"]
+
     gone = host.module("skupper_link", **WHERE, name="to-public", state="absent")
     assert gone["changed"] and gone["links"] == []
     assert host.run("ls", str(INPUT)).stdout == ""

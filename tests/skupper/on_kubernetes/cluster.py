@@ -129,6 +129,27 @@ class Cluster:
         self.client.request("POST", path, [("fieldManager", "kubectl-create")], body)
 
 
+def forget_crds(client: Client) -> None:
+    """Have the API server know none of Skupper's kinds, and wait until it does not."""
+    for one in definitions():
+        path = f"{CRDS}/{one['metadata']['name']}"
+        client.request("DELETE", path)
+        end = time.monotonic() + 30
+        while _answers(client, path):
+            assert time.monotonic() < end, f"{path} is still there"
+            time.sleep(0.05)
+
+
+def _answers(client: Client, path: str) -> bool:
+    try:
+        client.request("GET", path)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
+
+
 def environ() -> dict[str, str]:
     """The environment of modules on this host."""
     return {
