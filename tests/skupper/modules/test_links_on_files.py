@@ -93,7 +93,7 @@ def test_from_a_file(host: Host, server: GrantServer) -> None:
     left = host.run(
         "sh",
         "-c",
-        "ls -d /tmp/skupper-* | grep -v /skupper-rows-; grep -rl AAAABBBB /tmp/skupper-* /var/lib/skupper",
+        "ls /tmp | grep -xE 'skupper-[0-9a-f]{16}'; grep -rl AAAABBBB /tmp/skupper-* /var/lib/skupper",
     ).stdout
     assert left == ""
 
