@@ -1,7 +1,7 @@
 """A host for the modules: this one, but with a /var/lib/skupper, /etc/systemd and /run of its own.
 
-The command is the stand-in, or what SKUPPER_TEST_BIN names. systemd and the router are stand-ins below bin/;
-with SKUPPER_TEST_ROUTER the router is the real one.
+The command is the stand-in, or what SKUPPER_TEST_BIN names. systemd is a stand-in below bin/, the router the
+stand-in that really moves bytes; with SKUPPER_TEST_ROUTER it is the real one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Host:
         self.folder = folder
         self.cli = os.environ.get("SKUPPER_TEST_BIN") or str(STANDINS / "skupper/bin/skupper")
         router = os.environ.get("SKUPPER_TEST_ROUTER")
-        bins = [str(Path(router).parent)] if router else []
+        bins = [str(Path(router).parent if router else STANDINS / "skupper/router/bin")]
         path = os.pathsep.join(
             [*bins, str(Path(__file__).parent / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"]
         )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from typing import Any
 
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import (
+    MERGE_PATCH,
+    connect,
+    path_of,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import Api as Client
-from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import connect, path_of
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors import ApiError
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
     CONNECTOR,
@@ -21,7 +26,6 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.ownersh
 from tests.cluster.fixtures import Api
 from tests.skupper.modules.agent_client import Agent
 from tests.skupper.modules.host import ROOT, STANDINS
-from tests.skupper.on_kubernetes.controller import MERGE
 from tests.standins.skupper.model.crds import definitions
 
 #: The modules' own user, so that the audit log tells them from the tests.
@@ -79,6 +83,21 @@ class Cluster:
         }
         return self.agent.run(module, arguments, {})
 
+    def command(self, *words: str) -> str:
+        """What the `skupper` command says."""
+        where = ["--platform", "kubernetes", "--kubeconfig", str(self.api.kubeconfig), "-n", self.namespace]
+        done = subprocess.run(
+            [self.cli, *where, *words],
+            env=environ(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def asked(self) -> list[Object]:
         """What the modules asked of the API server so far; nothing is known of a cluster that is not ours."""
         if self.api.plane is None:
@@ -115,7 +134,7 @@ class Cluster:
         """Change an object as somebody else with kubectl would."""
         path = path_of(kind, self.namespace, name)
         body = {"metadata": metadata, "spec": spec}
-        self.client.request("PATCH", path, [("fieldManager", "kubectl-edit")], body, MERGE)
+        self.client.request("PATCH", path, [("fieldManager", "kubectl-edit")], body, MERGE_PATCH)
 
     def create(self, kind: Kind, name: str, spec: Object) -> None:
         """Make an object as somebody else would."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 Files = dict[str, bytes]
@@ -26,9 +26,18 @@ def _names(hosts: list[str]) -> list[x509.GeneralName]:
     return names
 
 
-def issue(subject: str, hosts: list[str] | None = None, ca: Files | None = None) -> Files:
-    """A certificate signed by `ca`, or an authority when there is none: ca.crt, tls.crt, tls.key."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def issue(
+    subject: str, hosts: list[str] | None = None, ca: Files | None = None, quick: bool = False
+) -> Files:
+    """A certificate signed by `ca`, or an authority when there is none: ca.crt, tls.crt, tls.key.
+
+    `quick` makes a key on an elliptic curve, which takes no time.
+    """
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if quick:
+        key = ec.generate_private_key(ec.SECP256R1())
+    else:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject[:64])])
     since = datetime.now(timezone.utc)
     builder = (

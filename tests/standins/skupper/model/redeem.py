@@ -43,7 +43,7 @@ def _tls_words(error: ssl.SSLCertVerificationError, host: str) -> str:
 def _words(error: OSError, host: str, port: int) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _tls_words(error, host)
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) and error.errno is None:
         return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
     if isinstance(error, socket.gaierror):
         return f"dial tcp: lookup {host}: no such host"

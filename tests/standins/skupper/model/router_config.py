@@ -133,15 +133,24 @@ def render(
     platform: str,
     certs: str,
     resources: dict[str, list[Resource]],
+    identity: str = "",
 ) -> str:
-    """The configuration of a site; `certs` is the directory of identities as the router sees it."""
+    """The configuration of a site.
+
+    :param certs: the directory of TLS profiles as the router sees it.
+    :param identity: the router's own name; that of the site if not given.
+    """
     edge = bool(spec_of(site).get("edge"))
     config = Config(certs)
     metadata = json.dumps(
         {"id": site_id, "version": CLI_VERSION, "platform": platform}, separators=(",", ":")
     )
     config.add(
-        "router", id=name, mode="edge" if edge else "interior", helloMaxAgeSeconds="3", metadata=metadata
+        "router",
+        id=identity or name,
+        mode="edge" if edge else "interior",
+        helloMaxAgeSeconds="3",
+        metadata=metadata,
     )
     config.add("address", prefix="mc", distribution="multicast")
     _accesses(config, resources["RouterAccess"])

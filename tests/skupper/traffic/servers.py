@@ -1,0 +1,99 @@
+"""Servers behind connectors, and a client before listeners; both say what they see of a connection's end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+#: Seconds after which a test gives up; nothing is said of how long things take.
+PATIENCE = 60.0
+
+
+def until(look: Callable[[], bool], what: str) -> None:
+    """Wait until it is true."""
+    end = time.monotonic() + PATIENCE
+    while not look():
+        assert time.monotonic() < end, f"waited {PATIENCE:.0f} s in vain until {what}"
+        time.sleep(0.05)
+
+
+class Server:
+    """Says its name to everybody, then echoes; counts who is there.
+
+    :param paced: it says one letter, and the next when `more` was called.
+    """
+
+    def __init__(self, name: str, paced: bool = False) -> None:
+        self.name = name
+        self.paced = paced
+        self.served = 0
+        self.open = 0
+        self._next = threading.Semaphore(0)
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.port = int(self._socket.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def more(self) -> None:
+        """Let a paced one say the next letter."""
+        self._next.release()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _address = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        self.served += 1
+        self.open += 1
+        try:
+            with connection:
+                if self.paced:
+                    for letter in "abcdefghij":
+                        self._next.acquire()
+                        connection.sendall(letter.encode())
+                    return
+                connection.sendall(f"{self.name}\n".encode())
+                while data := connection.recv(1 << 16):
+                    connection.sendall(data)
+        except OSError:
+            return
+        finally:
+            self.open -= 1
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+
+def connect(address: tuple[str, int]) -> socket.socket:
+    """A connection that gives up after a while."""
+    return socket.create_connection(address, PATIENCE)
+
+
+def greeting(address: tuple[str, int]) -> str:
+    """Who answers at an address; nobody is an empty name."""
+    try:
+        with connect(address) as client, client.makefile("rb") as lines:
+            return lines.readline().decode().strip()
+    except OSError:
+        return ""
+
+
+def stays_silent(address: tuple[str, int], seconds: float = 3.0) -> bool:
+    """Whether nobody answers, however often one asks for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if greeting(address):
+            return False
+        time.sleep(0.1)
+    return True
