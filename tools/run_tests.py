@@ -269,7 +269,12 @@ STEPS = {
     "units": Step("ansible-test units", lambda: ansible_test("units")),
     "skupper": Step(
         "Skupper: a real API server, the stand-ins, the modules",
-        lambda: pytest("skupper", "tests/cluster", "tests/skupper"),
+        lambda: pytest("skupper", "tests/cluster", "tests/skupper", "--ignore=tests/skupper/extended"),
+    ),
+    "skupper-extended": Step(
+        "Skupper: the habits that take minutes",
+        lambda: pytest("skupper-extended", "tests/skupper/extended"),
+        group="extended",
     ),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "monitoring": Step(

@@ -27,7 +27,7 @@ from tests.skupper.traffic.servers import until
 from tests.standins.skupper.controller import Controller, Options
 from tests.standins.skupper.grant_server import GrantServer
 
-SERVICES = Kind("Service", "services", "v1")
+SERVICES = Kind("Service", "", "services", api_version="v1")
 
 
 def said(cluster: Cluster, kind: Kind, name: str, type_: str) -> tuple[str, str, str]:

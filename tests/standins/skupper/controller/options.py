@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..router.adaptor import AT_ONCE, MEASURED, Delays
+from ..router.image import TAG
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Options:
     grant_port: int = 0
     cluster_host: str = "127.0.0.1"
     access_types: tuple[str, ...] = ("loadbalancer", "nodeport", "local")
-    router_image: str = "localhost/private-ai-tests/skupper-router:stand-in"
+    router_image: str = TAG
     collect: bool = False
     home: str = "skupper"
 

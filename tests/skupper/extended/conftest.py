@@ -1,0 +1,34 @@
+"""The fixtures of the tests of slow habits: the controller is not told to be fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.skupper.on_kubernetes.cluster import Cluster
+from tests.skupper.on_kubernetes.conftest import (
+    REAL,
+    agent,
+    api,
+    cluster,
+    crds,
+    empty,
+    far_name,
+    private,
+    public,
+)
+from tests.standins.skupper.controller import Controller, Options
+
+__all__ = ["agent", "api", "cluster", "crds", "empty", "private", "public"]
+
+
+@pytest.fixture
+def controller(empty: Cluster) -> Iterator[Controller | None]:
+    """Watches the namespace and the one on the far side, with all its habits."""
+    if REAL:
+        yield None
+        return
+    namespaces = (empty.namespace, far_name(empty))
+    with Controller(empty.api.kubeconfig, Options(namespaces=namespaces, collect=True)) as one:
+        yield one
