@@ -60,7 +60,8 @@ class Host:
     def stop(self) -> None:
         """End what was started in it; its files go with it."""
         places = "/run/standin-systemd/* /srv/*/.systemctl/units/*"
-        for pid in self.run("sh", "-c", f"cat {places} 2>/dev/null").stdout.split():
+        each = f'for one in {places}; do cat "$one" 2>/dev/null && echo; done'
+        for pid in self.run("sh", "-c", each).stdout.split():
             self.run("kill", pid)
         self.agent.stop()
 

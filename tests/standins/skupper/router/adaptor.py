@@ -13,6 +13,8 @@ import argparse
 import base64
 import json
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -178,6 +180,8 @@ def main() -> None:
     parser.add_argument("--fast", action="store_true", help="tell changes at once")
     parser.add_argument("--once", action="store_true", help="end when the files are there")
     options = parser.parse_args()
+    # As the first process of a container it is asked to end by nothing else.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(0))
     delays = AT_ONCE if options.fast else MEASURED
     Adaptor(Kube.in_cluster(), options.namespace, options.folder, delays).run(options.once)
 

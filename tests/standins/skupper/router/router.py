@@ -190,13 +190,16 @@ class Router:
 
     async def _serve_port(self, name: str, entity: Entity, take: Any, tls: Any) -> None:
         """Listen until cancelled; a port that is taken is asked for again."""
+        said = ""
         while True:
             try:
                 server = await asyncio.start_server(
                     take, entity.get("host") or None, int(entity["port"]), ssl=tls(entity), backlog=1000
                 )
             except (OSError, KeyError) as error:
-                log(f"{name} cannot listen on {entity.get('host', '')}:{entity['port']}: {error}")
+                if str(error) != said:
+                    said = str(error)
+                    log(f"{name} cannot listen on {entity.get('host', '')}:{entity['port']}: {error}")
                 await asyncio.sleep(AGAIN)
                 continue
             try:
