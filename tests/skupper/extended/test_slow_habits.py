@@ -12,8 +12,9 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
 )
 
 from tests.skupper.on_kubernetes.cluster import Cluster
+from tests.skupper.on_kubernetes.conftest import REAL
 from tests.skupper.on_kubernetes.test_controller import becomes, issue, listener, said, used
-from tests.skupper.traffic.servers import until
+from tests.skupper.traffic.servers import HOST, until
 from tests.standins.skupper.grant_server import GrantServer
 
 
@@ -47,8 +48,8 @@ def test_a_token_that_fails_is_tried_again_for_ever(public: Cluster, private: Cl
 
 def test_a_grant_server_that_says_nothing_stops_everything(public: Cluster, private: Cluster) -> None:
     token = issue(public)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"https://127.0.0.1:{silent.getsockname()[1]}/x"
+    with socket.create_server(("" if REAL else HOST, 0)) as silent:
+        url = f"https://{HOST}:{silent.getsockname()[1]}/x"
         private.create(ACCESS_TOKEN, "silent", {**token, "url": url, "ca": GrantServer.other_authority()})
         connection, _address = silent.accept()
         private.client.delete(ACCESS_TOKEN, private.namespace, "silent")

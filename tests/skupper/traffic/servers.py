@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 
+#: This machine as the routers of a given cluster see it; the stand-ins run here.
+HOST = os.environ.get("SKUPPER_TEST_HOST", "127.0.0.1")
 #: Seconds after which a test gives up; nothing is said of how long things take.
 PATIENCE = 60.0
 
@@ -32,7 +35,8 @@ class Server:
         self.served = 0
         self.open = 0
         self._next = threading.Semaphore(0)
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=100)
+        where = "127.0.0.1" if HOST == "127.0.0.1" else ""
+        self._socket = socket.create_server((where, 0), backlog=100)
         self.port = int(self._socket.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
     CONNECTOR,
     LISTENER,
@@ -11,7 +13,8 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
 )
 
 from tests.skupper.on_kubernetes.cluster import Cluster
-from tests.skupper.traffic.servers import Server, greeting, stays_silent, until
+from tests.skupper.on_kubernetes.conftest import REAL
+from tests.skupper.traffic.servers import HOST, Server, greeting, stays_silent, until
 from tests.skupper.traffic.sites import Sites
 from tests.standins.skupper.address import address_of
 
@@ -39,6 +42,8 @@ def condition(cluster: Cluster, kind: Any, name: str, type_: str) -> str:
 def test_a_site_on_a_host_serves_a_listener_on_kubernetes(
     public: Cluster, sites: Sites, server: Server
 ) -> None:
+    if bool(REAL) != bool(os.environ.get("SKUPPER_TEST_ROUTER")):
+        pytest.skip("a real router and a stand-in cannot be linked: name a cluster and a router, or neither")
     address = listen(public)
     assert stays_silent(address, 1)
     token = do(public, "token", name="private", return_token=True)["token"]
@@ -74,8 +79,7 @@ def test_a_site_on_a_host_serves_a_listener_on_kubernetes(
 
 def test_two_sites_on_kubernetes(public: Cluster, private: Cluster, server: Server) -> None:
     address = listen(public)
-    host = "127.0.0.1"
-    do(private, "connector", name="model", port=server.port, connector_host=host)
+    do(private, "connector", name="model", port=server.port, connector_host=HOST)
     assert stays_silent(address, 1)
     token = do(public, "token", name="private", return_token=True)["token"]
     link = do(private, "link", token=token)["links"][0]
@@ -84,7 +88,7 @@ def test_two_sites_on_kubernetes(public: Cluster, private: Cluster, server: Serv
     until(lambda: condition(private, CONNECTOR, "model", "Matched") == "OK", "the connector is matched")
 
     # Skupper moves to another key at once.
-    do(private, "connector", name="model", port=server.port, connector_host=host, routing_key="other")
+    do(private, "connector", name="model", port=server.port, connector_host=HOST, routing_key="other")
     until(lambda: greeting(address) == "", "nobody has the routing key")
     do(public, "listener", name="model", port=8000, routing_key="other")
     until(lambda: greeting(address) == "private", "the other site answers again")

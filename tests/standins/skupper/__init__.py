@@ -2,6 +2,8 @@
 
 `bin/skupper` stands in for the command-line program, on every platform (kubernetes, podman, docker, linux).
 What the stand-ins share is in `model`: the resources and how they are written, conditions, certificates,
-the router's configuration, the redemption of tokens. `cli` is the program. `fixtures` is what the real one
-was seen to do; tests/skupper compares row by row. They are made for tests, and secure nothing.
+the router's configuration, the redemption of tokens. `cli` is the program, `controller` the controller for
+Kubernetes, on a real API server, `router` the router, which really moves bytes between sites. `fixtures` is
+what the real program was seen to do; tests/skupper compares row by row. They are made for tests, and secure
+nothing. `kube` is the client of all that runs beside an API server.
 """
