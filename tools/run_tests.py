@@ -276,6 +276,10 @@ STEPS = {
         lambda: pytest("skupper-extended", "tests/skupper/extended"),
         group="extended",
     ),
+    "public-chatbot": Step(
+        "The chatbot's objects on a real API server",
+        lambda: pytest("public-chatbot", "tests/public_chatbot"),
+    ),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "monitoring": Step(
         "Alerts and dashboard in a real Prometheus", lambda: pytest("monitoring", "tests/monitoring")

@@ -64,3 +64,14 @@ attributes:
     membership:
       - private_ai.chatbot.skupper
 """
+
+    ACTIONGROUP_KUBERNETES = r"""
+options: {}
+attributes:
+  action_group:
+    description:
+      - Use C(group/private_ai.chatbot.kubernetes) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - private_ai.chatbot.kubernetes
+"""

@@ -230,8 +230,10 @@ def test_defaults_equal_the_argument_specification(role: str) -> None:
 def test_action_groups_equal_the_modules() -> None:
     modules = sorted(path.stem for path in (ROOT / "plugins/modules").glob("[a-z]*.py"))
     skupper = [name for name in modules if name.startswith("skupper_")]
+    kubernetes = [name for name in modules if name.startswith("kubernetes_")]
     assert load("meta/runtime.yml")["action_groups"] == {
-        "chatbot": [name for name in modules if name not in skupper],
+        "chatbot": [name for name in modules if name not in skupper + kubernetes],
+        "kubernetes": kubernetes,
         "skupper": skupper,
     }
 

@@ -68,6 +68,12 @@ def group_of(path: str) -> str:
     return parts[2] if len(parts) > 3 and parts[1] == "apis" else ""
 
 
+def _lacks_namespace(said: Object, path: str) -> bool:
+    """Whether an object cannot be there because its namespace is not."""
+    details = said.get("details") or {}
+    return details.get("kind") == "namespaces" and not path.endswith(f"/namespaces/{details.get('name')}")
+
+
 def explain(status: int, body: t.Any, method: str, path: str, host: str) -> ClusterError:
     """Return the exception for an answer that is not a success."""
     said = body if isinstance(body, dict) else {}
@@ -86,7 +92,7 @@ def explain(status: int, body: t.Any, method: str, path: str, host: str) -> Clus
     elif status == 404 and not said.get("details", {}).get("name"):
         remedy = GROUPS.get(group, "its version is too old, or a CRD is not installed")
         return MissingPrerequisite(f"the API server at {host} does not know {group or path}: {remedy}")
-    elif status == 404 and said.get("details", {}).get("kind") == "namespaces":
+    elif status == 404 and _lacks_namespace(said, path):
         namespace = said["details"]["name"]
         return MissingPrerequisite(NAMESPACE_MISSING.format(namespace=namespace, host=host))
     else:
