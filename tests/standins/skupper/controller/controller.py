@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
-from ..kube import Kube, Object
+from ..kube import Kube, KubeError, Object
 from ..model import conditions, router_config
 from ..model.kinds import Resource, resource, spec_of
 from ..router.adaptor import CONFIG, CONFIG_MAP, STATUS_MAP
@@ -20,6 +21,7 @@ from .services import Connectors, Listeners, Pods
 from .sites import LOCAL_PORT, ROUTER, Sites
 from .world import World, own_copy, owner
 
+NAME = "skupper-controller"
 RUNNERS: dict[str, type[Runner]] = {"process": Processes, "pods": PodRouters, "none": Runner}
 
 
@@ -54,6 +56,8 @@ class Controller:
 
     def start(self) -> Controller:
         """Serve grants, watch and act."""
+        if not self.options.namespaces:
+            self._announce()
         self.grants.server = GrantServer(self.grants)
         self.world.start()
         return self
@@ -62,8 +66,28 @@ class Controller:
         """End with all routers."""
         self.world.stop()
         self.runner.stop_all()
+        if not self.options.namespaces:
+            self.world.kube.delete("Deployment", self.options.home, NAME)
         if self.grants.server:
             self.grants.server.stop()
+
+    def _announce(self) -> None:
+        """A Deployment of the real one's name, by which people see that it is there; it has no pods."""
+        labels = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/part-of": "skupper"}
+        container = {"name": "controller", "image": "stand-in"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+        one = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": NAME, "namespace": self.options.home, "labels": labels},
+            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+        }
+        try:
+            self.world.kube.request("POST", "/api/v1/namespaces", {"metadata": {"name": self.options.home}})
+        except KubeError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+        self.world.ensure(one)
 
     def __enter__(self) -> Controller:
         try:

@@ -24,6 +24,7 @@ from ..kube import Kube, KubeError, Object
 Handler = Callable[[str, Object], None]
 Key = tuple[str, str]
 AGAIN = 0.3  # seconds until something that failed is tried again
+GONE = (http.client.NOT_FOUND, http.client.FORBIDDEN)
 WATCHED = (
     "Secret",
     "Service",
@@ -145,7 +146,9 @@ class World:
             try:
                 job()
             except (KubeError, OSError) as error:
-                if not self._ended.is_set():
+                # What is gone, or goes with its namespace, is left to the next resync.
+                gone = isinstance(error, KubeError) and error.status in GONE
+                if not self._ended.is_set() and not gone:
                     log(f"tried again: {error}")
                     self.later(AGAIN, job)
             except Exception:
