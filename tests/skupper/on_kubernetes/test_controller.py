@@ -255,7 +255,8 @@ def test_grants_outlive_the_controller(empty: Cluster) -> None:
     if REAL:
         pytest.skip("the controller of a given cluster is not ours to restart")
     kubeconfig = empty.api.kubeconfig
-    options = Options(fast=True, namespaces=(empty.namespace,), collect=True, home=empty.namespace)
+    where = (empty.namespace,)
+    options = Options(fast=True, namespaces=where, collect=True, home=empty.namespace, routers="none")
     with Controller(kubeconfig, options):
         make_site(empty, linkAccess="default")
         token = issue(empty, allowed=2)

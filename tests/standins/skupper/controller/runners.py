@@ -193,7 +193,3 @@ class Processes(Runner):
         for namespace in list(self._running):
             self.stop(namespace)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def kill(self, namespace: str) -> None:
-        """For tests: the router dies at once, and is started again."""
-        self._running[namespace].process.kill()
