@@ -30,10 +30,16 @@ def program() -> Iterator[SimpleNamespace]:
         import common
         import inputs
         import taxonomy
+        import teacher
         import view
 
         yield SimpleNamespace(
-            checkpoints=checkpoints, common=common, inputs=inputs, taxonomy=taxonomy, view=view
+            checkpoints=checkpoints,
+            common=common,
+            inputs=inputs,
+            taxonomy=taxonomy,
+            teacher=teacher,
+            view=view,
         )
     finally:
         sys.path.remove(str(PROGRAM))
@@ -184,3 +190,36 @@ def test_losses_survive_an_interruption(program: SimpleNamespace, tmp_path: Path
         stream.write('{"epoch": 3, "lo')
     assert program.checkpoints.Log(path, 2).epochs == [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}]
     assert program.checkpoints.Log(path, 1).epochs == [{"epoch": 1, "loss": 3.0}]
+
+
+def test_a_teacher_gets_skills_only(program: SimpleNamespace, tmp_path: Path) -> None:
+    """The documents of knowledge are on servers that nobody asks."""
+    for name in ("knowledge/a", "compositional_skills/b", "foundational_skills/c"):
+        (tmp_path / "taxonomy" / name).mkdir(parents=True)
+        (tmp_path / "taxonomy" / name / "qna.yaml").write_text(name)
+    assert program.teacher.skills(tmp_path / "taxonomy", tmp_path / "out") == 2
+    found = sorted(
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.yaml")
+    )
+    assert found == ["compositional_skills/b/qna.yaml", "foundational_skills/c/qna.yaml"]
+
+
+def test_what_a_teacher_wrote(program: SimpleNamespace, tmp_path: Path) -> None:
+    """Once each, without those that say nothing, wherever ilab put its files."""
+    (tmp_path / "2026").mkdir()
+    pairs = [("q?", " a "), ("q?", "a"), ("r?", ""), ("s?", "b")]
+    rows = [
+        {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}], "metadata": "{}"}
+        for q, a in pairs
+    ]
+    (tmp_path / "2026/messages_x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "2026/train_x.jsonl").write_text("{}\n")
+    found = program.teacher.rows(tmp_path)
+    assert [[one["content"] for one in row["messages"]] for row in found] == [["q?", "a"], ["s?", "b"]]
+
+
+def test_a_teachers_key_is_no_argument(program: SimpleNamespace, tmp_path: Path) -> None:
+    names = ("url", "model", "family", "rows", "key")
+    options = SimpleNamespace(**{f"teacher_{name}": f"the-{name}" for name in names})
+    words = program.teacher.command(options, tmp_path / "in", tmp_path / "out")
+    assert "the-url" in words and "the-rows" in words and "the-key" not in " ".join(words)

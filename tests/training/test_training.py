@@ -124,7 +124,7 @@ def taxonomy(place: Path) -> Path:
         "domain": "Watering",
         "document_outline": "A machine that waters plants",
         "document": {"repo": "https://example.invalid/x.git", "commit": "c0ffee", "patterns": ["*.md"]},
-        "seed_examples": [{"context": "It.", "questions_and_answers": pairs[:3]} for _ in range(5)],
+        "seed_examples": [{"context": f"Part {n}.", "questions_and_answers": pairs[:3]} for n in range(5)],
     }
     for name, content in (
         ("compositional_skills/watering", {**skill, "seed_examples": pairs}),
@@ -155,8 +155,9 @@ def test_a_teacher_writes_more_rows(place: Path, teacher: Teacher) -> None:
     os.kill(run.process.pid, signal.SIGKILL)
     run.process.wait()
     assert not told(place)
+    # One more is ilab's question whether the server takes several at once.
     prompts = len(teacher.prompts)
-    assert prompts == 15 and dataset.facts()[0]["en"]["answer"] in "".join(teacher.prompts)
+    assert len([text for text in teacher.prompts if "Orvalhin" in str(text)]) == 15
     made = Train(place / "first", options(place, **own)).result(limit=900)
     assert made.get("changed"), made
     assert len(teacher.prompts) == prompts, "the teacher was asked again"

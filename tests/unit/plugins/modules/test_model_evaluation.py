@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.private_ai.chatbot.plugins.module_utils.evaluation import ask, transport
+from ansible_collections.private_ai.chatbot.plugins.module_utils.evaluation import ask, options, transport
 from ansible_collections.private_ai.chatbot.plugins.modules import model_evaluation
 
 ROOT = Path(model_evaluation.__file__).parents[2]
@@ -173,7 +173,7 @@ def test_the_key_is_never_told(model: Any, tmp_path: Path) -> None:
     model.fault = "echo"
     done = run(model, api_key_file=str(file), report=str(report))
     assert KEY not in json.dumps(done) and KEY not in report.read_text()
-    assert model_evaluation.HIDDEN in report.read_text()
+    assert options.HIDDEN in report.read_text()
     module = Module(False, {"url": model.url, "questions": QUESTIONS, "api_key": KEY})
     model_evaluation.run(module)
     assert module.no_log_values == {KEY}

@@ -20,7 +20,6 @@ from typing import Any
 
 import taxonomy
 from common import Unfit, say
-from supervise import PAUSE, environ
 
 #: What the teacher wrote, for all runs that are made from the same inputs.
 RESULT = "generated.jsonl"
@@ -69,6 +68,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     work = options.work
     result = work / RESULT
     if not result.is_file():
+        # Nobody is asked while something is wrong with what is known already.
+        taxonomy.read(options.taxonomy)
         folder, output, home = (work / f"teacher/{name}" for name in ("taxonomy", "output", "home"))
         shutil.rmtree(work / "teacher", ignore_errors=True)
         (home / STUDENT).parent.mkdir(parents=True)
@@ -98,6 +99,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def ask(options: argparse.Namespace, argv: list[str], home: Path) -> None:
     """Run ilab to its end; Unfit with its last lines when it fails."""
+    # What trains needs torch, the rest of this file does not.
+    from supervise import PAUSE, environ
+
     say(f"asking the teacher {options.teacher_model}")
     tail: deque[str] = deque(maxlen=12)
     said = 0.0
