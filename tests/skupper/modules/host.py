@@ -65,7 +65,13 @@ class Host:
             self.run("kill", pid)
         self.agent.stop()
 
-    def run(self, *argv: str, environ: dict[str, str] | None = None, stdin: str | None = None) -> Done:
+    def run(
+        self,
+        *argv: str,
+        environ: dict[str, str] | None = None,
+        stdin: str | None = None,
+        limit: float = 120,
+    ) -> Done:
         """Run a command in it."""
         enter = ["nsenter", f"--target={self.agent.process.pid}", "--mount", "--root", "--"]
         enter += ["sh", "-c", 'cd "$0" && exec "$@"', str(ROOT)]
@@ -75,7 +81,7 @@ class Host:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=limit,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
