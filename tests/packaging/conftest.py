@@ -27,7 +27,12 @@ class Place:
         done = subprocess.run(
             [str(BIN / program), *arguments],
             cwd=cwd or self.folder,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.folder), **self.env},
+            env={
+                "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+                "LANG": "C.UTF-8",
+                "HOME": str(self.folder),
+                **self.env,
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
