@@ -26,13 +26,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.client import MERGE_PATCH
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import path_of
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import ACCESS_GRANT, Kind
 
 from tests.cluster.fixtures import serve
 from tests.skupper.modules.agent_client import Agent
 from tests.skupper.modules.host import MODULES, ROOT, Host
-from tests.skupper.on_kubernetes.cluster import MERGE, Cluster, environ, install_crds
+from tests.skupper.on_kubernetes.cluster import Cluster, environ, install_crds
 
 BIN = Path(sys.executable).parent
 DATA = {"ca.crt": "Y2E=", "tls.crt": "Y3J0", "tls.key": "a2V5"}
@@ -205,7 +206,7 @@ def ready(cluster: Cluster, kind: Kind, name: str) -> None:
         "expirationTime": "2999-01-01T00:00:00Z",
     }
     path = f"{path_of(kind, cluster.namespace, name)}/status"
-    cluster.client.request("PATCH", path, [], {"status": status}, MERGE)
+    cluster.client.request("PATCH", path, [], {"status": status}, MERGE_PATCH)
 
 
 def on_kubernetes(rounds: int, folder: Path) -> None:
