@@ -282,8 +282,10 @@ STEPS = {
     ),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "monitoring": Step(
-        "Alerts and dashboard in a real Prometheus", lambda: pytest("monitoring", "tests/monitoring")
+        "Alerts and dashboard in a real Prometheus, status, support bundle",
+        lambda: pytest("monitoring", "tests/monitoring", "tests/status"),
     ),
+    "awx": Step("awx_setup.yml before a stand-in of AWX", lambda: pytest("awx", "tests/awx")),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
     "molecule": Step("The quickstart, for real", lambda: molecule("default")),
     "images": Step("The model server's image under its restrictions", images),

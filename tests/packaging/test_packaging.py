@@ -103,7 +103,7 @@ def test_archive_keeps_scripts_executable(archive: Path) -> None:
 
 def test_archive_holds_nothing_of_the_development(names: set[str]) -> None:
     allowed = re.compile(
-        r"(CHANGELOG\.md|CONTRIBUTING\.md|FILES\.json|LICENSE|MANIFEST\.json|README(\.pt-BR)?\.md|site\.yml"
+        r"(CHANGELOG\.md|CONTRIBUTING\.md|FILES\.json|LICENSE|MANIFEST\.json|README(\.pt-BR)?\.md|SECURITY\.md|site\.yml"
         r"|(changelogs|chatbot_app|docs|inventories|meta|playbooks|plugins|roles)/.*)"
     )
     assert not [name for name in sorted(names) if not allowed.fullmatch(name)]

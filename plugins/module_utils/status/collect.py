@@ -1,0 +1,258 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+# Do not use it from other collections or standalone plugins/modules!
+
+"""What a host says about itself; each part is asked by itself, so that one being down hides no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import typing as t
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from ..podman.client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
+from ..store import Store
+from .host_metrics import certificates, not_after
+
+DAY = 86400
+#: What playbooks/verify.yml leaves.
+VERIFICATION = "verification.json"
+
+Facts = dict[str, t.Any]
+#: ``(url, headers) -> (status, body)``; OSError when nobody answers.
+Fetch = t.Callable[[str, t.Mapping[str, str]], tuple[int, str]]
+
+
+def fetch(timeout: float) -> Fetch:
+    """Return a function that asks without any proxy: everything here is on this host."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def get(url: str, headers: t.Mapping[str, str]) -> tuple[int, str]:
+        try:
+            request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - the operator's own parts
+            with opener.open(request, timeout=timeout) as answer:
+                return answer.status, answer.read(1 << 20).decode("utf-8", "replace")
+        except urllib.error.HTTPError as error:
+            return error.code, ""
+
+    return get
+
+
+def part(name: str, side: str, state: str, detail: str) -> Facts:
+    """Return a line about one part: state is up, down or absent."""
+    return {"part": name, "side": side, "state": state, "detail": detail}
+
+
+class Host:
+    """One host; ``problems`` are what could not be found out, each with its reason."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], podman: PodmanClient, get: Fetch) -> None:
+        self.params = params
+        self.podman = podman
+        self.get = get
+        self.data = Path(params["data_directory"])
+        self.problems: list[str] = []
+
+    def facts(self) -> Facts:
+        """Return everything."""
+        sides = self.params["sides"]
+        running = self.containers()
+        parts: list[Facts] = []
+        gateway = model = None
+        if "private" in sides:
+            parts += self.container_parts("private", r"private-ai-(model-\d+|gateway)$", running)
+            gateway = None if parts[0]["state"] == "absent" else self.gateway(parts)
+            model = self.model()
+        chatbot = None
+        if "public" in sides:
+            ours = self.container_parts("public", r"private-ai-chatbot$", running)
+            parts += ours
+            chatbot = None if ours[0]["state"] == "absent" else self.chatbot(parts)
+        return {
+            "parts": parts,
+            "gateway": gateway,
+            "model": model,
+            "chatbot": chatbot,
+            "versions": self.versions(gateway, chatbot),
+            "certificates": self.ends_of_certificates(),
+            "access": self.access(running),
+            "verification": self.verification() if "private" in sides else None,
+            "problems": self.problems,
+        }
+
+    # --- Containers -------------------------------------------------------------------------------------
+
+    def containers(self) -> list[Facts]:
+        """Return what Podman lists of ours."""
+        command = ["ps", "--all", "--filter", f"label={MANAGED_LABEL}={MANAGED_VALUE}", "--format", "json"]
+        try:
+            return list(json.loads(self.podman.run(command, timeout=30).stdout or "[]"))
+        except (PodmanError, ValueError, OSError) as error:
+            self.problems.append(f"Podman could not be asked: {error}")
+            return []
+
+    @staticmethod
+    def container_parts(side: str, names: str, listed: t.Sequence[Facts]) -> list[Facts]:
+        """Return a line for each container of a side; one that says there is none."""
+        lines = []
+        for one in listed:
+            name = str((one.get("Names") or ["?"])[0])
+            if not re.match(names, name):
+                continue
+            state = str(one.get("State", "unknown"))
+            ended = f", exit status {one.get('ExitCode')}" if state == "exited" else ""
+            lines.append(part(name, side, "up" if state == "running" else "down", f"{state}{ended}"))
+        return sorted(lines, key=lambda line: str(line["part"])) or [
+            part("containers", side, "absent", "none; site.yml makes them")
+        ]
+
+    # --- Who answers ------------------------------------------------------------------------------------
+
+    def key(self) -> str:
+        """Return the key of the gateway, empty when this host has none or does not let us read it."""
+        try:
+            return Path(self.params["api_key_file"]).read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return ""
+
+    def answer(self, url: str, **headers: str) -> tuple[int, str]:
+        """Return status and body; status 0 with the reason as the body when nobody answers."""
+        try:
+            return self.get(url, headers)
+        except OSError as error:
+            return 0, str(getattr(error, "reason", error))
+
+    def gateway(self, parts: list[Facts]) -> Facts | None:
+        """Return queue and replicas as the gateway tells them."""
+        status, body = self.answer(
+            self.params["gateway_url"] + "/gateway/status", Authorization=f"Bearer {self.key()}"
+        )
+        if not status:
+            parts.append(part("gateway answers", "private", "down", f"{self.params['gateway_url']}: {body}"))
+            return None
+        found: Facts = {}
+        if status == 200:
+            found = {name: json.loads(body)[name] for name in ("queued", "active", "up", "limit")}
+            detail = "{up} replicas up, {active} answering, {queued} of {limit} places in the queue".format(
+                **found
+            )
+            parts.append(part("gateway answers", "private", "up" if found["up"] else "down", detail))
+        else:
+            parts.append(part("gateway answers", "private", "up", f"HTTP {status} to the key of this host"))
+            self.problems.append(
+                f"The gateway says HTTP {status} to the key in {self.params['api_key_file']}"
+            )
+        return {**found, **self.gateway_metrics()}
+
+    def gateway_metrics(self) -> Facts:
+        """Return version and replicas from the metrics."""
+        status, body = self.answer(self.params["gateway_metrics_url"])
+        if status != 200:
+            self.problems.append(f"The gateway's metrics do not answer: {body or status}")
+            return {"version": None, "replicas": []}
+        version = re.search(r'haproxy_process_build_info\{version="([^"]+)"', body)
+        servers = re.findall(r'haproxy_server_status\{proxy="model",server="([^"]+)",state="UP"\} (\d)', body)
+        return {
+            "version": version.group(1) if version else None,
+            "replicas": [{"name": name, "up": up == "1"} for name, up in servers],
+        }
+
+    def chatbot(self, parts: list[Facts]) -> Facts | None:
+        """Return what the chatbot says about itself and about the model."""
+        url = self.params["chatbot_url"]
+        status, body = self.answer(url + "/healthz")
+        if status != 200:
+            parts.append(part("chatbot answers", "public", "down", f"{url}: {body or f'HTTP {status}'}"))
+            return None
+        found: Facts = {"url": url, "version": json.loads(body).get("version")}
+        parts.append(part("chatbot answers", "public", "up", f"{url}, version {found['version']}"))
+        status, body = self.answer(url + "/api/backend-status")
+        if status != 200:
+            self.problems.append(f"The chatbot does not tell the model's state: {body or f'HTTP {status}'}")
+            return found
+        found["model"] = json.loads(body)
+        state, reason = found["model"].get("status"), found["model"].get("reason")
+        up = state in ("online", "busy")
+        detail = str(state) + (f": {reason}" if reason else "")
+        parts.append(part("model, seen by the chatbot", "public", "up" if up else "down", detail))
+        return found
+
+    # --- Files ------------------------------------------------------------------------------------------
+
+    def model(self) -> Facts | None:
+        """Return the model that is served, the one before, and where they are from."""
+        store = Store(str(self.data))
+        try:
+            listed = store.listing(store.state())
+        except (OSError, ValueError) as error:
+            self.problems.append(f"The models cannot be listed: {error}")
+            return None
+        roles = {entry["role"]: entry for entry in listed}
+        return {"current": roles.get("current"), "previous": roles.get("previous"), "kept": len(listed)}
+
+    def ends_of_certificates(self) -> list[Facts]:
+        """Return when each certificate of Skupper's sites on this host ends."""
+        found = []
+        for path in certificates(Path(self.params["skupper_directory"])):
+            try:
+                end = not_after(path)
+            except (OSError, ValueError) as error:
+                self.problems.append(str(error))
+                continue
+            ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
+            found.append({"path": str(path), "ends": ends, "days": int((end - time.time()) // DAY)})
+        return sorted(found, key=lambda one: (one["days"], one["path"]))
+
+    def verification(self) -> Facts | None:
+        """Return what the last verification found; None when there was none."""
+        try:
+            return dict(json.loads((self.data / VERIFICATION).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            self.problems.append(f"{self.data / VERIFICATION} cannot be read: {error}")
+            return None
+
+    # --- Derived ----------------------------------------------------------------------------------------
+
+    def versions(self, gateway: Facts | None, chatbot: Facts | None) -> Facts:
+        """Return the versions of what answers."""
+        try:
+            podman = ".".join(map(str, self.podman.version()))
+        except (PodmanError, OSError):
+            podman = None
+        found = {
+            "podman": podman,
+            "haproxy": (gateway or {}).get("version"),
+            "chatbot": (chatbot or {}).get("version"),
+        }
+        return {name: version for name, version in found.items() if version}
+
+    def access(self, listed: t.Sequence[Facts]) -> list[Facts]:
+        """Return who can reach what on this host, from the ports that are published now."""
+        found = []
+        for one in listed:
+            if one.get("State") != "running":
+                continue
+            name = str((one.get("Names") or ["?"])[0])
+            for port in one.get("Ports") or []:
+                address = port.get("host_ip") or "0.0.0.0"  # noqa: S104 - what Podman means by none
+                who = "this host" if address.startswith("127.") else f"whoever reaches {address}"
+                found.append({"who": who, "reaches": name, "how": f"{address}:{port.get('host_port')}"})
+            if not one.get("Ports"):
+                networks = ", ".join(one.get("Networks") or []) or "none"
+                found.append({"who": f"network {networks}", "reaches": name, "how": "no published port"})
+        return sorted(found, key=lambda one: (one["reaches"], one["how"]))
+
+
+def default_data_directory(uid: int, home: str) -> str:
+    """Return where the role keeps things for this user."""
+    return "/var/lib/private-ai" if uid == 0 else os.path.join(home, ".local/share/private-ai")

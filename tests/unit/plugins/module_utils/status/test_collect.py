@@ -1,0 +1,236 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one host says, with half of it down, and the screen made of all of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.private_ai.chatbot.plugins.filter.status_report import status_report
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient
+from ansible_collections.private_ai.chatbot.plugins.module_utils.status.collect import (
+    Host,
+    default_data_directory,
+)
+
+KEY = "pai_key-of-the-test-0001"
+METRICS = """
+haproxy_process_build_info{version="3.0.11-1"} 1
+haproxy_server_status{proxy="model",server="model-1",state="DOWN"} 0
+haproxy_server_status{proxy="model",server="model-1",state="UP"} 1
+haproxy_server_status{proxy="model",server="model-2",state="UP"} 0
+"""
+STATUS = {"queued": 3, "active": 1, "up": 1, "limit": 100}
+
+
+def container(name: str, state: str = "running", *ports: tuple[str, int]) -> dict[str, Any]:
+    published = [{"host_ip": address, "host_port": port} for address, port in ports]
+    return {
+        "Names": [name],
+        "State": state,
+        "ExitCode": 1,
+        "Ports": published,
+        "Networks": ["private-ai-model"],
+    }
+
+
+ALL = [
+    container("private-ai-model-1"),
+    container("private-ai-gateway", "running", ("127.0.0.1", 8000)),
+    container("private-ai-chatbot", "running", ("", 8080)),
+    container("private-ai-trial", "exited"),
+]
+
+
+def host(
+    tmp_path: Path,
+    containers: list[dict[str, Any]] | None,
+    answers: Mapping[str, tuple[int, str]],
+    **more: Any,
+) -> Host:
+    """A host with these containers (None: no Podman) whose addresses answer so; others refuse."""
+
+    def podman(argv: list[str], **kwargs: Any) -> tuple[int, str, str]:
+        if containers is None:
+            return 127, "", "podman: not found"
+        return (0, json.dumps(containers), "") if "ps" in argv else (0, "podman version 5.4.2\n", "")
+
+    asked: list[tuple[str, Mapping[str, str]]] = []
+
+    def get(url: str, headers: Mapping[str, str]) -> tuple[int, str]:
+        asked.append((url, headers))
+        if url not in answers:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return answers[url]
+
+    params = {
+        "sides": ["private", "public"],
+        "data_directory": str(tmp_path),
+        "api_key_file": str(tmp_path / "api-key"),
+        "gateway_url": "http://g",
+        "gateway_metrics_url": "http://m",
+        "chatbot_url": "http://c",
+        "skupper_directory": str(tmp_path / "skupper"),
+        **more,
+    }
+    (tmp_path / "api-key").write_text(KEY + "\n")
+    made = Host(params, PodmanClient(podman), get)
+    made.asked = asked  # type: ignore[attr-defined]  # for the test alone
+    return made
+
+
+ANSWERS = {
+    "http://g/gateway/status": (200, json.dumps(STATUS)),
+    "http://m": (200, METRICS),
+    "http://c/healthz": (200, '{"status":"ok","version":"0.1.0"}'),
+    "http://c/api/backend-status": (200, '{"status":"online","reason":null}'),
+}
+
+
+def states(facts: dict[str, Any]) -> dict[str, str]:
+    return {one["part"]: one["state"] for one in facts["parts"]}
+
+
+def test_everything_is_up(tmp_path: Path) -> None:
+    one = host(tmp_path, ALL, ANSWERS)
+    facts = one.facts()
+    assert set(states(facts).values()) == {"up"}
+    assert facts["gateway"]["replicas"] == [{"name": "model-1", "up": True}, {"name": "model-2", "up": False}]
+    assert (facts["gateway"]["queued"], facts["gateway"]["version"]) == (3, "3.0.11-1")
+    assert facts["versions"] == {"podman": "5.4.2", "haproxy": "3.0.11-1", "chatbot": "0.1.0"}
+    assert {"who": "this host", "reaches": "private-ai-gateway", "how": "127.0.0.1:8000"} in facts["access"]
+    assert {
+        "who": "whoever reaches 0.0.0.0",
+        "reaches": "private-ai-chatbot",
+        "how": "0.0.0.0:8080",
+    } in facts["access"]
+    assert not facts["problems"]
+    asked = dict(one.asked)  # type: ignore[attr-defined]  # for the test alone
+    assert asked["http://g/gateway/status"] == {"Authorization": f"Bearer {KEY}"}
+    assert not asked["http://c/healthz"], "the key goes to the gateway and to nobody else"
+    assert KEY not in json.dumps(facts)
+
+
+@pytest.mark.parametrize(
+    "taken, part, detail",
+    [
+        ("http://g/gateway/status", "gateway answers", "Connection refused"),
+        ("http://c/healthz", "chatbot answers", "Connection refused"),
+    ],
+)
+def test_one_half_is_down(tmp_path: Path, taken: str, part: str, detail: str) -> None:
+    answers = {url: answer for url, answer in ANSWERS.items() if url != taken}
+    facts = host(tmp_path, ALL, answers).facts()
+    (down,) = [one for one in facts["parts"] if one["state"] == "down"]
+    assert down["part"] == part
+    assert detail in down["detail"]
+    assert facts["chatbot" if part.startswith("gateway") else "gateway"], "the other half is told"
+
+
+def test_nothing_answers_at_all(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/served.json").write_text("{")
+    (tmp_path / "verification.json").write_text("[")
+    facts = host(tmp_path, None, {}).facts()
+    assert states(facts) == {"containers": "absent"}
+    assert [text.split(" ", 2)[0] for text in facts["problems"]] == [
+        "Podman",
+        "The",
+        f"{tmp_path}/verification.json",
+    ]
+
+
+def test_a_stopped_container_and_a_model_without_replicas(tmp_path: Path) -> None:
+    stopped = [container("private-ai-model-1", "exited"), ALL[1], ALL[2]]
+    answers = {
+        **ANSWERS,
+        "http://g/gateway/status": (200, json.dumps({**STATUS, "up": 0})),
+        "http://c/api/backend-status": (200, '{"status":"offline","reason":"no_replica"}'),
+    }
+    facts = host(tmp_path, stopped, answers).facts()
+    assert states(facts)["private-ai-model-1"] == "down"
+    assert states(facts)["gateway answers"] == "down"
+    (seen,) = [one for one in facts["parts"] if one["part"] == "model, seen by the chatbot"]
+    assert (seen["state"], seen["detail"]) == ("down", "offline: no_replica")
+
+
+def test_a_refused_key_is_a_problem_not_an_outage(tmp_path: Path) -> None:
+    facts = host(tmp_path, ALL, {**ANSWERS, "http://g/gateway/status": (401, "")}).facts()
+    assert states(facts)["gateway answers"] == "up"
+    assert facts["problems"] == [f"The gateway says HTTP 401 to the key in {tmp_path / 'api-key'}"]
+
+
+def test_a_side_that_is_elsewhere_is_not_asked(tmp_path: Path) -> None:
+    one = host(tmp_path, ALL, ANSWERS, sides=["public"])
+    facts = one.facts()
+    assert {part["side"] for part in facts["parts"]} == {"public"}
+    assert facts["gateway"] is None
+    assert not [url for url, _headers in one.asked if "/gateway/" in url]  # type: ignore[attr-defined]  # as above
+
+
+def test_where_things_are_kept() -> None:
+    assert default_data_directory(0, "/root") == "/var/lib/private-ai"
+    assert default_data_directory(7, "/home/a") == "/home/a/.local/share/private-ai"
+
+
+def test_screen_says_which_half(tmp_path: Path) -> None:
+    good = host(tmp_path, ALL, ANSWERS, sides=["public"]).facts()
+    found = status_report(
+        {
+            "edge": {"sides": ["public"], "status": good},
+            "vault": {"sides": ["private"], "unreachable": "timed out"},
+        }
+    )
+    assert not found["ok"]
+    assert found["halves"]["private"] == {"state": "down", "wrong": ["vault: timed out"]}
+    assert found["screen"][:3] == ["private half: DOWN", "  ! vault: timed out", "public half:  UP"]
+
+
+def test_screen_tells_sites_tokens_and_the_last_verification(tmp_path: Path) -> None:
+    facts = host(tmp_path, ALL, ANSWERS).facts()
+    facts["certificates"] = [{"path": "/c/tls.crt", "ends": "x", "days": 3}]
+    facts["model"] = {
+        "current": {"id": "abc", "name": "demo", "size": 2_000_000, "provenance": {"repository": "a/b"}},
+        "previous": None,
+    }
+    facts["verification"] = {"time": "T", "passed": False, "checks": [{"name": "no way in", "passed": False}]}
+    skupper = {
+        "sites": [{"name": "private", "status": "Ready"}],
+        "links": [{"name": "to-public", "operational": False, "remote_site_name": "public"}],
+        "connectors": [{"name": "instructlab", "port": 8000, "status": "Ready"}],
+        "grants": [{"name": "g", "usable": True, "redemptions_allowed": 1, "expiration_time": "soon"}],
+        "pending": ["link to-public: not operational"],
+    }
+    found = status_report({"one": {"sides": ["private", "public"], "status": facts, "skupper": skupper}})
+    text = "\n".join(found["screen"])
+    for words in (
+        "site private: Ready",
+        "link to-public to public: DOWN",
+        "connector instructlab, port 8000: Ready",
+        "waits for link to-public: not operational",
+        "token g: usable, redeemed 0 of 1, until soon",
+        "3 days  /c/tls.crt  <-- SOON",
+        "from: repository a/b",
+        "T: FAILED: no way in",
+        "3 wait, 100 may; 1 are answered by 1 replicas",
+        "not up: model-2",
+    ):
+        assert words in text
+    assert not found["ok"], "something is still waited for"
+
+
+def test_a_cluster_tells_the_chatbots_replicas() -> None:
+    deployment = {"metadata": {"name": "chatbot"}, "spec": {"replicas": 2}, "status": {"readyReplicas": 1}}
+    found = status_report({"east": {"sides": ["public"], "status": {}, "deployment": deployment}})
+    assert found["halves"]["public"] == {
+        "state": "down",
+        "wrong": ["east: Deployment chatbot: 1 of 2 replicas ready"],
+    }
+    deployment["status"] = {"readyReplicas": 2}
+    assert status_report({"east": {"sides": ["public"], "status": {}, "deployment": deployment}})["ok"]
