@@ -285,7 +285,7 @@ STEPS = {
         "Alerts and dashboard in a real Prometheus, status, support bundle",
         lambda: pytest("monitoring", "tests/monitoring", "tests/status"),
     ),
-    "awx": Step("awx_setup.yml before a stand-in of AWX", lambda: pytest("awx", "tests/awx")),
+    "awx": Step("awx_setup.yml before a stand-in of AWX", lambda: pytest("awx", "tests/awx/test_setup.py")),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
     "molecule": Step("The quickstart, for real", lambda: molecule("default")),
     "images": Step("The model server's image under its restrictions", images),

@@ -155,9 +155,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = dict(module.params)
-    params["data_directory"] = params["data_directory"] or default_data_directory(
-        os.geteuid(), os.path.expanduser("~")
-    )
+    params["data_directory"] = params["data_directory"] or default_data_directory()
     params["api_key_file"] = params["api_key_file"] or os.path.join(params["data_directory"], "api-key")
     host = Host(params, PodmanClient(module.run_command), fetch(params["timeout"]))
     module.exit_json(changed=False, **host.facts())

@@ -53,7 +53,6 @@ files:
   sample: {podman/version.txt: 5.4.2, logs/private-ai-gateway.log: "{...}"}
 """
 
-import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -68,7 +67,7 @@ def main() -> None:
         argument_spec={"data_directory": {"type": "path"}, "log_lines": {"type": "int", "default": 2000}},
         supports_check_mode=True,
     )
-    data = module.params["data_directory"] or default_data_directory(os.geteuid(), os.path.expanduser("~"))
+    data = module.params["data_directory"] or default_data_directory()
     if module.params["log_lines"] < 1:
         module.fail_json(msg=f"log_lines is {module.params['log_lines']}; at least 1 is needed")
     collector = Collector(PodmanClient(module.run_command), Path(data), module.params["log_lines"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import time
 import typing as t
@@ -253,6 +254,9 @@ class Host:
         return sorted(found, key=lambda one: (one["reaches"], one["how"]))
 
 
-def default_data_directory(uid: int, home: str) -> str:
+def default_data_directory(uid: int | None = None) -> str:
     """Return where the role keeps things for this user."""
-    return "/var/lib/private-ai" if uid == 0 else os.path.join(home, ".local/share/private-ai")
+    user = os.geteuid() if uid is None else uid
+    if user == 0:
+        return "/var/lib/private-ai"
+    return os.path.join(pwd.getpwuid(user).pw_dir, ".local/share/private-ai")

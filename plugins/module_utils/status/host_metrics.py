@@ -115,9 +115,9 @@ def main() -> int:
     partial.chmod(0o644)
     partial.replace(options.output)
     for problem in problems:
-        print(f"private-ai-metrics: {problem}", file=sys.stderr)
+        sys.stderr.write(f"private-ai-metrics: {problem}\n")
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
