@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf clean dev
+.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf cluster cluster-down clean dev
 
 help:
 	@echo 'make quickstart       a private model and its chatbot on this machine (MODEL=deepseek: the real one, 3.6 GB)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make down             remove it (PURGE=1: also images, models, key and cache)'
 	@echo 'make test             the whole test suite'
 	@echo 'make lint unit        the fast part of it'
+	@echo 'make cluster          a Kubernetes of two nodes on this machine, as the tests use it (make cluster-down)'
 	@echo 'make bench            measure the running quickstart'
 	@echo 'make build            the collection as an archive'
 
@@ -53,6 +54,12 @@ gateway-test: dev
 
 test-skupper: dev
 	@$(PYTHON) tools/run_tests.py skupper
+
+cluster: dev
+	@$(PYTHON) -m tests.cluster up
+
+cluster-down:
+	@$(PYTHON) -m tests.cluster down
 
 bench: dev
 	@$(PYTHON) tests/bench/bench_stack.py

@@ -48,6 +48,9 @@ if [ "$manager" = apt ]; then
   [ "${VERSION_CODENAME:-}" = bookworm ] || [ "${VERSION_ID:-}" = 22.04 ] || packages="$packages passt"
   packages="$packages $python $python-venv"
   [ -n "$dev" ] && packages="$packages chromium haproxy etcd-server libatomic1 fonts-dejavu-core git rsync openssl prometheus prometheus-node-exporter"
+  [ -n "$dev" ] && packages="$packages containernetworking-plugins conntrack socat nginx"
+  # Docker's package of containerd does as well, and the distribution's would remove it.
+  [ -n "$dev" ] && ! command -v containerd >/dev/null && packages="$packages containerd"
   missing() { for one in $packages; do dpkg-query -W -f '${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || printf ' %s' "$one"; done; }
   install() { as_root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$1"; }
 else
@@ -59,7 +62,10 @@ else
     *) networks="crun passt" ;;
   esac
   packages="podman $networks netavark aardvark-dns shadow-utils fuse-overlayfs iproute procps-ng ca-certificates $python"
-  [ -n "$dev" ] && packages="$packages chromium haproxy etcd libatomic dejavu-sans-fonts git rsync"
+  [ -n "$dev" ] && packages="$packages chromium haproxy etcd nginx libatomic dejavu-sans-fonts git rsync"
+  # RHEL has no containerd: there TEST_KUBECONFIG names a cluster that is there.
+  [ -n "$dev" ] && [ "${ID:-}" = fedora ] &&
+    packages="$packages containerd runc containernetworking-plugins nftables conntrack-tools socat"
   missing() { for one in $packages; do rpm -q --quiet --whatprovides "$one" || printf ' %s' "$one"; done; }
   install() { as_root "dnf install -y -q$1"; }
 fi
@@ -87,6 +93,10 @@ if [ -n "$needed" ]; then
     tail -n 15 .cache/packages.log >&2
     fail "installing packages failed; the whole output is in .cache/packages.log"
   fi
+  # The tests start their own; the distribution's would hold port 80.
+  case "$needed " in
+    *' nginx '*) ! [ -d /run/systemd/system ] || as_root 'systemctl disable --quiet --now nginx' ;;
+  esac
 fi
 
 if [ "$(id -u)" != 0 ]; then

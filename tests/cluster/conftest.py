@@ -1,5 +1,5 @@
 """The cluster of these tests."""
 
-from tests.cluster.fixtures import api
+from tests.cluster.fixtures import api, cluster, web
 
-__all__ = ["api"]
+__all__ = ["api", "cluster", "web"]

@@ -1,29 +1,21 @@
-"""etcd and kube-apiserver on loopback, with its controllers when asked, and an audit log; nothing is left."""
+"""etcd and kube-apiserver, controllers and scheduler when asked, and an audit log; nothing is left."""
 
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.cluster.pki import Authority, write_key
+from tests.cluster.processes import Processes, Workspace, answers, found, free_port
 from tests.cluster.programs import program
 
-SERVICES = "10.96.0.0/16"
-START_SECONDS = 120
+LOOPBACK = "127.0.0.1"
 
 # Who asked for what, and whether it was written: enough to prove that a check run wrote nothing.
 AUDIT_POLICY = {
@@ -41,24 +33,31 @@ AUDIT_POLICY = {
 }
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
 class ControlPlane:
-    """Started by `start`; `kubeconfig` is the administrator's."""
+    """Started by `start`; `kubeconfig` is the administrator's.
 
-    def __init__(self, folder: Path | None = None, controllers: bool = False) -> None:
-        self._own_folder = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="test-cluster-"))
+    :param folder: where to keep everything; one of its own without it.
+    :param controllers: whether Kubernetes' controllers run, too.
+    :param address: where it serves; at another one than loopback, nodes can join, and get their scheduler.
+    :param services: the range of the Services' addresses.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        controllers: bool = False,
+        address: str = LOOPBACK,
+        services: str = "10.96.0.0/16",
+    ) -> None:
+        self._workspace = None if folder else Workspace()
+        self.folder = folder or self._workspace.path  # type: ignore[union-attr]
         self.folder.mkdir(parents=True, exist_ok=True)
         self.controllers = controllers
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.address, self.services = address, services
+        self.processes = Processes(self.folder)
         self.authority = Authority(self.folder)
         self.port = free_port()
-        self.server = f"https://127.0.0.1:{self.port}"
+        self.server = f"https://{address}:{self.port}"
         self.audit_log = self.folder / "audit.log"
 
     @property
@@ -107,70 +106,45 @@ class ControlPlane:
             self.write_kubeconfig("admin", ("system:masters",), "kubeconfig")
             if self.controllers:
                 self._start_controllers()
+            if self.address != LOOPBACK:
+                self._start_scheduler()
         except BaseException:
             self.stop()
             raise
         return self
 
     def stop(self) -> None:
-        """Stop everything, newest first, and remove the folder if it is ours."""
-        for process in reversed(self.processes.values()):
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.processes.clear()
-        if self._own_folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        """Stop everything and remove the folder if it is ours."""
+        self.processes.stop()
+        if self._workspace:
+            self._workspace.close()
 
     def requests(self) -> list[dict[str, Any]]:
         """What users asked of the API server so far: verb, user, objectRef, requestURI, responseStatus."""
         lines = self.audit_log.read_text().splitlines() if self.audit_log.exists() else []
         return [json.loads(line) for line in lines]
 
-    def _run(self, name: str, command: list[str], ready: Callable[[], bool]) -> None:
-        log = self.folder / f"{name}.log"
-        with log.open("wb") as output:
-            self.processes[name] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
-        end = time.monotonic() + START_SECONDS
-        while not ready():
-            if self.processes[name].poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"{name} does not serve: {log.read_text()[-2000:]}")
-            time.sleep(0.1)
-
     def _start_etcd(self) -> str:
-        found = shutil.which("etcd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if not found:
-            raise RuntimeError(
-                "etcd is not installed; remedy: tools/bootstrap.sh --dev (package etcd-server)"
-            )
         client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        command = [found, f"--data-dir={self.folder / 'etcd'}", "--name=test"]
+        command = [found("etcd", "etcd-server"), f"--data-dir={self.folder / 'etcd'}", "--name=test"]
         command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
         command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]
         command += [f"--initial-cluster=test={peer}"]
-        self._run("etcd", command, lambda: self._answers(f"{client}/health"))
+        self.processes.start("etcd", command, lambda: answers(f"{client}/health"))
         return client
 
     def _start_api_server(self, etcd: str) -> None:
         key = self.folder / "service-accounts.key"
         write_key(key, ec.generate_private_key(ec.SECP256R1()))
-        certificate, server_key = self.authority.issue(
-            "apiserver", "kube-apiserver", addresses=("127.0.0.1", "localhost", "10.96.0.1")
-        )
+        names = (LOOPBACK, "localhost", self.address, str(ipaddress.ip_network(self.services)[1]))
+        certificate, server_key = self.authority.issue("apiserver", "kube-apiserver", addresses=names)
         policy = self.folder / "audit-policy.yaml"
         policy.write_text(yaml.safe_dump(AUDIT_POLICY))
         settings = {
             "etcd-servers": etcd,
-            "bind-address": "127.0.0.1",
+            "bind-address": self.address,
             "secure-port": self.port,
-            # There is nobody to tell the address of the `kubernetes` Service to.
-            "endpoint-reconciler-type": "none",
-            "service-cluster-ip-range": SERVICES,
+            "service-cluster-ip-range": self.services,
             "client-ca-file": self.authority.certificate_file,
             "tls-cert-file": certificate,
             "tls-private-key-file": server_key,
@@ -183,34 +157,62 @@ class ControlPlane:
             "audit-log-path": self.audit_log,
             "cert-dir": self.folder,
         }
-        command = [str(program("kube-apiserver")), *(f"--{name}={value}" for name, value in settings.items())]
-        self._run("kube-apiserver", command, lambda: self._answers(f"{self.server}/readyz"))
+        if self.address == LOOPBACK:
+            # There is nobody to tell the address of the `kubernetes` Service to.
+            settings["endpoint-reconciler-type"] = "none"
+        else:
+            settings.update(self._with_nodes())
+        self._serve("kube-apiserver", settings, f"{self.server}/readyz")
+
+    def _with_nodes(self) -> dict[str, Any]:
+        """What the API server needs to ask kubelets and metrics-server."""
+        kubelet, kubelet_key = self.authority.issue("to-kubelets", "to-kubelets", ("system:masters",))
+        front, front_key = self.authority.issue("front-proxy", "front-proxy")
+        return {
+            "advertise-address": self.address,
+            "kubelet-client-certificate": kubelet,
+            "kubelet-client-key": kubelet_key,
+            "kubelet-preferred-address-types": "InternalIP",
+            "requestheader-client-ca-file": self.authority.certificate_file,
+            "requestheader-allowed-names": "front-proxy",
+            "requestheader-username-headers": "X-Remote-User",
+            "requestheader-group-headers": "X-Remote-Group",
+            "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+            "proxy-client-cert-file": front,
+            "proxy-client-key-file": front_key,
+            "enable-aggregator-routing": "true",
+        }
 
     def _start_controllers(self) -> None:
-        user = "system:kube-controller-manager"
-        port = free_port()
         settings = {
-            "kubeconfig": self.write_kubeconfig(user, (user,)),
-            "authentication-kubeconfig": self.write_kubeconfig(user, (user,)),
-            "authorization-kubeconfig": self.write_kubeconfig(user, (user,)),
             "service-account-private-key-file": self.folder / "service-accounts.key",
             "root-ca-file": self.authority.certificate_file,
             "use-service-account-credentials": "true",
-            "leader-elect": "false",
             "allocate-node-cidrs": "false",
-            "bind-address": "127.0.0.1",
-            "secure-port": port,
-            "cert-dir": self.folder / "controller-manager",
+            # A test does not wait as long as a cluster that saves its controllers work.
+            "horizontal-pod-autoscaler-sync-period": "5s",
+            "horizontal-pod-autoscaler-initial-readiness-delay": "5s",
+            "horizontal-pod-autoscaler-cpu-initialization-period": "10s",
         }
-        command = [str(program("kube-controller-manager"))]
-        command += [f"--{name}={value}" for name, value in settings.items()]
-        self._run(
-            "kube-controller-manager", command, lambda: self._answers(f"https://127.0.0.1:{port}/healthz")
-        )
+        self._start_client("kube-controller-manager", settings)
 
-    def _answers(self, url: str) -> bool:
-        try:
-            # The controllers' port has a certificate of its own; whether it answers is all that is asked.
-            return httpx.get(url, verify=False, trust_env=False, timeout=5).status_code == 200  # noqa: S501
-        except httpx.HTTPError:
-            return False
+    def _start_scheduler(self) -> None:
+        self._start_client("kube-scheduler", {})
+
+    def _start_client(self, name: str, settings: dict[str, Any]) -> None:
+        port = free_port()
+        kubeconfig = self.write_kubeconfig(f"system:{name}", (f"system:{name}",))
+        common = {
+            "kubeconfig": kubeconfig,
+            "authentication-kubeconfig": kubeconfig,
+            "authorization-kubeconfig": kubeconfig,
+            "leader-elect": "false",
+            "bind-address": LOOPBACK,
+            "secure-port": port,
+            "cert-dir": self.folder / name,
+        }
+        self._serve(name, common | settings, f"https://{LOOPBACK}:{port}/healthz")
+
+    def _serve(self, name: str, settings: dict[str, Any], url: str) -> None:
+        command = [str(program(name)), *(f"--{key}={value}" for key, value in settings.items())]
+        self.processes.start(name, command, lambda: answers(url))

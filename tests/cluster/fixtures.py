@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.cluster import Cluster, given, started
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.objects import deployment, service
 
 
 @dataclass
@@ -40,3 +42,24 @@ def serve(controllers: bool) -> Iterator[Api]:
 def api() -> Iterator[Api]:
     """The API server of this test session."""
     yield from serve(controllers=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A whole Kubernetes for this test session: two nodes, names, figures, policies, Ingress."""
+    there = given()
+    if there:
+        yield there
+        return
+    with started(tmp_path_factory.mktemp("cluster")) as ours:
+        yield ours
+
+
+@pytest.fixture(scope="module")
+def web(cluster: Cluster) -> Iterator[str]:
+    """A namespace with two servers behind the Service `web`, and a pod `asker` that asks."""
+    with cluster.namespace() as namespace:
+        cluster.apply(deployment(namespace, "web", cluster.probe_image, 2), service(namespace, "web", "web"))
+        cluster.available(namespace, "web")
+        cluster.start_probe(namespace, "asker")
+        yield namespace

@@ -1,7 +1,7 @@
 """The programs of the test cluster, built from Go modules and kept by version.
 
-`kubernetes/go.mod` and `go.sum` pin what is built; `requirements/go.lock` pins the compiler, a wheel, since
-the distribution's may be too old. Both are kept in the user's cache directory: only the first run builds.
+`go.mod` and `go.sum` of a folder pin what is built there; `requirements/go.lock` pins the compiler, a wheel,
+since the distribution's may be too old. All is kept in the user's cache directory: only the first run builds.
 """
 
 from __future__ import annotations
@@ -14,44 +14,86 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULE = Path(__file__).resolve().parent / "kubernetes"
+HERE = Path(__file__).resolve().parent
 COMPILER = ROOT / "requirements/go.lock"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "private-ai-tests"
 MINUTE = 60
+BUILD_MINUTES = 60
+TELL_SECONDS = 30
+KUBERNETES = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+)
 
 
-def digest(*files: Path) -> str:
-    """A short name for what these files say."""
-    whole = hashlib.sha256()
+@dataclass(frozen=True)
+class Source:
+    """What one `go build` makes: all its programs at once, so that what they share is compiled once."""
+
+    folder: Path
+    module: str
+    packages: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """The version of the module that `go.mod` requires; ValueError when it does not."""
+        file = self.folder / "go.mod"
+        found = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", file.read_text(), re.MULTILINE)
+        if not found:
+            raise ValueError(f"{file} does not require {self.module}")
+        return found.group(1)
+
+    @property
+    def place(self) -> Path:
+        """The directory in the cache for exactly these sources."""
+        files = sorted([*self.folder.glob("go.*"), *self.folder.glob("*.go")])
+        release = self.version if self.module else "own"
+        return (
+            CACHE / f"{self.folder.name}-{release}-{digest(*files, COMPILER, text=' '.join(self.packages))}"
+        )
+
+
+SOURCES = (
+    Source(HERE / "kubernetes", "k8s.io/kubernetes", tuple(f"k8s.io/kubernetes/cmd/{n}" for n in KUBERNETES)),
+    Source(HERE / "coredns", "github.com/coredns/coredns", (".",)),
+    Source(
+        HERE / "metrics-server",
+        "sigs.k8s.io/metrics-server",
+        ("sigs.k8s.io/metrics-server/cmd/metrics-server",),
+    ),
+    Source(HERE / "probe", "", (".",)),
+)
+
+
+def digest(*files: Path, text: str = "") -> str:
+    """A short name for what these files and a text say."""
+    whole = hashlib.sha256(text.encode())
     for file in files:
         whole.update(file.read_bytes())
     return whole.hexdigest()[:12]
-
-
-def version(module: str) -> str:
-    """The version of a module that `go.mod` requires; ValueError when it does not."""
-    found = re.search(
-        rf"^(?:require)?\s*{re.escape(module)} (v\S+)", (MODULE / "go.mod").read_text(), re.MULTILINE
-    )
-    if not found:
-        raise ValueError(f"{MODULE / 'go.mod'} does not require {module}")
-    return found.group(1)
 
 
 @contextmanager
 def made_once(place: Path) -> Iterator[Path | None]:
     """A temporary directory to fill that then becomes `place`; None when `place` is there already."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_suffix(".lock").open("w") as lock:
+    with place.with_name(f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if place.exists():
             yield None
             return
+        for killed in place.parent.glob(f".{place.name}.*"):
+            shutil.rmtree(killed)
         draft = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
         try:
             yield draft
@@ -70,7 +112,7 @@ def compiler() -> Path:
             say("fetching the Go compiler (70 MB)")
             uv = Path(sys.executable).parent / "uv"
             command = [str(uv), "pip", "install", "--quiet", "--require-hashes", "--target", str(draft)]
-            call([*command, "-r", str(COMPILER)], {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"})
+            call([*command, "-r", str(COMPILER)], ROOT, {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"})
             for name in ("bin", "pkg/tool"):
                 for file in (draft / "go" / name).rglob("*"):
                     file.chmod(0o755)
@@ -78,44 +120,87 @@ def compiler() -> Path:
 
 
 def program(name: str) -> Path:
-    """The path of one of Kubernetes' programs, built now unless an earlier run did."""
-    release = version("k8s.io/kubernetes")
-    key = digest(MODULE / "go.mod", MODULE / "go.sum", COMPILER)
-    place = CACHE / f"kubernetes-{release}-{key}" / name
+    """The path of a program, built now, with those of the same source, unless an earlier run did."""
+    return build(next(source for source in SOURCES if name in _names(source))) / name
+
+
+def build_all() -> None:
+    """Have every program of a cluster there."""
+    for source in SOURCES:
+        build(source)
+
+
+def build(source: Source) -> Path:
+    """The directory with the programs of a source."""
+    place = source.place
     with made_once(place) as draft:
         if draft:
-            say(f"building {name} {release} (minutes the first time, then kept in {CACHE})")
-            major, minor, *_ = release.removeprefix("v").split(".")
-            base = "k8s.io/component-base/version"
-            flags = (
-                f"-s -w -X {base}.gitVersion={release} -X {base}.gitMajor={major} -X {base}.gitMinor={minor}"
-            )
-            command = [str(compiler() / "bin/go"), "build", "-mod=readonly", "-trimpath", "-ldflags", flags]
+            names = ", ".join(_names(source))
+            say(f"building {names} {source.version if source.module else ''}: kept in {CACHE} afterwards")
+            flags = "-s -w"
+            if source.module == "k8s.io/kubernetes":
+                flags += _stamp(source.version)
+            command = [str(compiler() / "bin/go"), "build", "-v", "-mod=readonly", "-trimpath"]
             environment = {
                 "GOROOT": str(compiler()),
                 "GOTOOLCHAIN": "local",
                 "CGO_ENABLED": "0",
                 "GOFLAGS": "",
             }
-            call([*command, "-o", str(draft / name), f"k8s.io/kubernetes/cmd/{name}"], environment)
-    return place / name
+            command += ["-ldflags", flags, "-o", f"{draft}/", *source.packages]
+            call(command, source.folder, environment)
+    return place
 
 
-def call(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command in the module's directory; RuntimeError with what it said when it fails."""
-    done = subprocess.run(
-        command,
-        cwd=MODULE,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=40 * MINUTE,
-        check=False,
+def _names(source: Source) -> tuple[str, ...]:
+    return tuple(
+        source.folder.name if package == "." else package.rsplit("/", 1)[-1] for package in source.packages
     )
-    if done.returncode:
-        said = (done.stdout + done.stderr)[-2000:]
-        raise RuntimeError(f"{Path(command[0]).name} {command[1]} failed with {done.returncode}: {said}")
+
+
+def _stamp(release: str) -> str:
+    """The version that Kubernetes' programs tell their clients; without it they say v0.0.0."""
+    major, minor, *_ = release.removeprefix("v").split(".")
+    base = "k8s.io/component-base/version"
+    return f" -X {base}.gitVersion={release} -X {base}.gitMajor={major} -X {base}.gitMinor={minor}"
+
+
+def call(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run a command and tell how far it is; RuntimeError with the end of what it said when it fails."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            while True:
+                try:
+                    status = process.wait(TELL_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    seconds = time.monotonic() - start
+                    say(f"  {seconds:.0f} s, {_lines(output.fileno())} packages")
+                    if seconds > BUILD_MINUTES * MINUTE:
+                        raise RuntimeError(
+                            f"{command[0]} was not ready after {BUILD_MINUTES} minutes"
+                        ) from None
+        finally:
+            process.kill()
+            process.wait()
+        if status:
+            output.seek(0)
+            said = output.read()[-2000:]
+            raise RuntimeError(f"{Path(command[0]).name} {command[1]} failed with {status}: {said}")
+
+
+def _lines(descriptor: int) -> int:
+    """How many lines a running command wrote so far; the Go compiler writes one for each package."""
+    return os.pread(descriptor, 10_000_000, 0).count(b"\n")
 
 
 def say(text: str) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
+import subprocess
+import sys
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,8 @@ from kubernetes.client.exceptions import ApiException
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fixtures import Api
+from tests.cluster.processes import Workspace
+from tests.cluster.programs import ROOT
 
 
 def connect(kubeconfig: Path) -> client.CoreV1Api:
@@ -75,7 +81,7 @@ def test_a_user_without_rights_is_refused_and_the_audit_log_tells_writes_from_dr
 
 def test_nothing_is_left_and_nobody_else_gets_in(tmp_path: Path) -> None:
     plane = ControlPlane(tmp_path / "plane").start()
-    pids = [process.pid for process in plane.processes.values()]
+    pids = [process.pid for process in plane.processes.running.values()]
     try:
         keys = [*plane.folder.glob("*.key"), plane.kubeconfig]
         assert keys
@@ -92,3 +98,37 @@ def test_nothing_is_left_and_nobody_else_gets_in(tmp_path: Path) -> None:
     finally:
         plane.stop()
     assert not [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+
+
+RUN = """
+import json, time
+from tests.cluster.control_plane import ControlPlane
+plane = ControlPlane().start()
+running = [process.pid for process in plane.processes.running.values()]
+print(json.dumps([str(plane.folder), *running]), flush=True)
+time.sleep(600)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs; one that nobody collected does not."""
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_nothing_is_left_after_a_kill() -> None:
+    with subprocess.Popen([sys.executable, "-c", RUN], cwd=ROOT, stdout=subprocess.PIPE) as run:
+        assert run.stdout
+        folder, *pids = json.loads(run.stdout.readline())
+        run.kill()
+    assert len(pids) == 2
+    end = time.monotonic() + 30
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    # The folder waits for the next run.
+    assert Path(folder).exists()
+    Workspace().close()
+    assert not Path(folder).exists()

@@ -1,0 +1,3 @@
+module private-ai.test/probe
+
+go 1.26.0
