@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf_model.plan import container_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "roles/private_model/files/demo_model"
@@ -103,8 +104,12 @@ def place(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "out"
     folder.mkdir()
     yield folder
-    listed = ["podman", "ps", "--all", "--quiet", "--filter=name=private-ai-convert"]
-    assert not subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    # Others may convert on this host, too.
+    own = {container_name(str(folder / name)) for name in ("model.gguf", "demo.gguf", "1.gguf", "2.gguf")}
+    listed = subprocess.run(
+        ["podman", "ps", "--all", "--format={{.Names}}"], capture_output=True, text=True, check=True
+    )
+    assert not own & {*listed.stdout.split()}
 
 
 @pytest.fixture(scope="session")
