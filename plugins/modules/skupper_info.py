@@ -113,7 +113,13 @@ links:
     remote_site_name:
       description: The other site.
       type: str
-  sample: [{name: to-public, cost: 1, operational: true, remote_site_name: public}]
+    tls_credentials:
+      description: Name of the Secret with its key.
+      type: str
+    complete:
+      description: Whether that Secret is there and as it was made; Skupper itself does not notice otherwise.
+      type: bool
+  sample: [{name: to-public, cost: 1, operational: true, remote_site_name: public, complete: true}]
 router_accesses:
   description: See M(private_ai.chatbot.skupper_router_access).
   returned: success
@@ -155,6 +161,12 @@ pending:
   type: list
   elements: str
   sample: ["Listener/instructlab: No matching connectors"]
+missing:
+  description:
+    - What the namespace lacks to have anything at all, such as the CRDs; empty when it lacks nothing.
+  returned: success
+  type: str
+  sample: ''
 versions:
   description: Versions of the C(skupper) command and of the controller; null when there is none to be asked.
   returned: success
@@ -166,7 +178,11 @@ import datetime
 import typing as t
 
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.describe import describe
-from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors import SkupperError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors import (
+    MissingPrerequisite,
+    SkupperError,
+)
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.links import is_whole
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.namespaces import FileStore
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.network import (
     LISTS,
@@ -205,11 +221,18 @@ def cli_version(session: Session) -> str | None:
 
 def run(session: Session) -> dict[str, t.Any]:
     """Read and report."""
-    found = objects_of(session)
+    missing = ""
+    try:
+        found = objects_of(session)
+    except MissingPrerequisite as error:
+        found, missing = {name: [] for name in LISTS}, error.message
     now = datetime.datetime.now(datetime.timezone.utc)
     result: dict[str, t.Any] = {
         name: [describe(one, session.platform) for one in objects] for name, objects in found.items()
     }
+    for link, one in zip(result["links"], found["links"]):
+        link["complete"] = is_whole(session, one)
+    result["missing"] = missing
     result["grants"] = [describe_grant(one, session.platform, now) for one in found["grants"]]
     if isinstance(session.store, FileStore):
         result["pending"], result["started"] = session.store.pending(), session.store.started()

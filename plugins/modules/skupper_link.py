@@ -35,7 +35,8 @@ options:
   name:
     description:
       - Name of the link. Needed for O(state=absent); without it, the name in the token or link.
-      - A token of another name is redeemed by this one.
+      - A token of another name is redeemed by this one, and a generated link of another name is written by
+        it, with V(-1) and so on when it has several Links.
     type: str
   state:
     description:

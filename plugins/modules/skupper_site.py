@@ -15,6 +15,7 @@ description:
   - Makes, changes and removes the Site of a namespace, on Kubernetes and on hosts.
   - With O(link_access=none), the access that an earlier setting left behind is removed, too; Skupper itself
     leaves it open.
+  - A namespace of a network of Skupper version 1 is refused before anything is written to it.
   - A site that is made anew while listeners, connectors and links are still in its namespace has the
     controller look at these at once, instead of up to 30 seconds later.
 extends_documentation_fragment:
@@ -258,6 +259,16 @@ def find_site(session: Session, name: str) -> Object | None:
     return next((one for one in sites if one["metadata"]["name"] == name), None)
 
 
+def refuse_version_1(session: Session) -> None:
+    """Refuse a namespace with a network of version 1, whose router would be replaced."""
+    if isinstance(session.store, ClusterStore) and session.store.has_version_1():
+        raise SkupperError(
+            f"namespace {session.namespace} has a network of Skupper version 1 (ConfigMap skupper-site), "
+            "which version 2 cannot join; nothing was changed. Use another namespace, or move the network "
+            "first: https://skupper.io/docs/kubernetes-cli/migration.html"
+        )
+
+
 def closing(session: Session) -> list[Step]:
     """Return the step that removes the access that a former link_access left open, if there is one."""
     if session.platform != KUBERNETES or session.params["link_access"] != "none":
@@ -300,6 +311,8 @@ def run(session: Session) -> dict[str, t.Any]:
     live = find_site(session, name)
     if params["state"] == "absent":
         return absent(session, SITE, name, live, key="site")
+    if live is None:
+        refuse_version_1(session)
     desired = session.desired(SITE, name, SITE.spec(params))
     steps = closing(session) if live else []
     left = orphans(session) if live is None else []

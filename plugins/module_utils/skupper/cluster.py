@@ -12,12 +12,15 @@ from __future__ import annotations
 import typing as t
 
 from .api import CONTROLLER_LABEL, Api, has_controller, has_pods, workload_selector
+from .errors import ApiError, MissingPrerequisite
 from .kinds import Kind
 from .ownership import Object, clean, foreign_fields, is_settled, kind_of, leaves, owned
 from .plan import Plan
 
 #: Its field manager is another than ours, so that what we apply stays as it is.
 TOUCH_MANAGER = "private_ai.chatbot.touch"
+#: The ConfigMap that version 1 keeps its site in, and version 2 does not make.
+VERSION_1 = "skupper-site"
 TOUCHED = "private-ai.chatbot/touched"
 
 
@@ -82,6 +85,14 @@ class ClusterStore:
         annotations = {TOUCHED: value, **(more or {})}
         metadata = {"name": name, "namespace": self.namespace, "annotations": annotations}
         self.api.merge(kind, {"metadata": metadata}, dry_run=False, manager=TOUCH_MANAGER)
+
+    def has_version_1(self) -> bool:
+        """Return whether the namespace belongs to a network of Skupper version 1."""
+        try:
+            self.api.request("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{VERSION_1}")
+        except (ApiError, MissingPrerequisite):
+            return False
+        return True
 
     def workload_selector(self, workload: str) -> Object:
         """Return the selector of ``<kind>/<name>``."""

@@ -193,10 +193,13 @@ def keep(session: Session, link: Object) -> None:
 
 
 def generated(session: Session, link: Link) -> list[Object]:
-    """Return the objects of a generated link as they belong here."""
+    """Return the objects of a generated link as they belong here, by the wanted name."""
     found = []
-    for one in (link.secret, *link.links):
-        name = one["metadata"]["name"]
+    given, many = session.params["name"], len(link.links) > 1
+    for number, one in enumerate((link.secret, *link.links)):
+        name = given or one["metadata"]["name"]
+        if given and many and number:
+            name = f"{given}-{number}"
         kind = SECRET if one["kind"] == SECRET.name else LINK
         obj: Object = {
             "apiVersion": kind.api_version,
@@ -208,6 +211,8 @@ def generated(session: Session, link: Link) -> list[Object]:
             obj.update(data=one.get("data") or {}, type="kubernetes.io/tls")
         else:
             spec = dict(one["spec"])
+            if given:
+                spec["tlsCredentials"] = given
             if session.params["cost"] is not None:
                 spec["cost"] = session.params["cost"]
             obj["spec"] = spec

@@ -183,3 +183,31 @@ def test_a_generated_link_is_kept(host: Host) -> None:
         assert secret["data"]["tls.key"] not in str(result) and stored["data"]["tls.key"] not in str(result)
     assert host.module("skupper_link", **WHERE, name=name, state="absent")["changed"]
     assert host.run("ls", str(INPUT)).stdout == ""
+
+
+def test_a_generated_link_by_a_name_of_ones_own(host: Host) -> None:
+    data = {"ca.crt": "Y2E=", "tls.crt": "Y3J0", "tls.key": "a2V5"}
+    secret = {"kind": "Secret", "metadata": {"name": "link-far"}, "data": data}
+    endpoints = [{"name": "edge", "host": "10.0.0.9", "port": "45671"}]
+    spec = {"tlsCredentials": "link-far", "cost": 1, "endpoints": endpoints}
+    routers = [
+        {"kind": "Link", "metadata": {"name": f"link-far-{router}"}, "spec": spec} for router in ("a", "b")
+    ]
+    one = yaml.safe_dump_all([secret, routers[0]])
+    assert host.module("skupper_link", **WHERE, name="to-far", link=one)["changed"]
+    assert host.run("ls", str(INPUT)).stdout.split() == ["Link-to-far.yaml", "Secret-to-far.yaml"]
+    assert "tlsCredentials: to-far" in host.read(INPUT / "Link-to-far.yaml")
+    assert not host.module("skupper_link", **WHERE, name="to-far", link=one)["changed"]
+
+    link = host.module("skupper_info", **WHERE)["links"][0]
+    assert link["tls_credentials"] == "to-far" and link["complete"] is True
+    host.run("rm", str(INPUT / "Secret-to-far.yaml"))
+    assert host.module("skupper_info", **WHERE)["links"][0]["complete"] is False
+    assert host.module("skupper_link", **WHERE, name="to-far", state="absent")["changed"]
+
+    # A site with two routers has a Link for each.
+    both = yaml.safe_dump_all([secret, *routers])
+    assert host.module("skupper_link", **WHERE, name="to-far", link=both)["changed"]
+    names = ["Link-to-far-1.yaml", "Link-to-far-2.yaml", "Secret-to-far.yaml"]
+    assert host.run("ls", str(INPUT)).stdout.split() == names
+    assert not host.module("skupper_link", **WHERE, name="to-far", link=both)["changed"]
