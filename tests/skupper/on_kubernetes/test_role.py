@@ -1,0 +1,176 @@
+"""Private sites of a host join a public one of a cluster, by the role, from the inventory alone."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
+    ACCESS_GRANT,
+    LISTENER,
+    SITE,
+)
+
+from tests.skupper.modules.host import NAMESPACES, ROOT, Host
+from tests.skupper.on_kubernetes.cluster import Cluster
+from tests.skupper.role.sites import Sites
+from tests.skupper.traffic.servers import Server, greeting, until
+from tests.standins.skupper.address import address_of
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """The workload of the private sites."""
+    with Server("private") as one:
+        yield one
+
+
+@pytest.fixture
+def sites(cluster: Cluster, server: Server, tmp_path: Path) -> Iterator[Sites]:
+    """A public site and two private ones; the controller is there, and nothing else."""
+    host = Host(tmp_path)
+    kubeconfig = tmp_path / "kubeconfig"
+    shutil.copy(cluster.kubeconfig, kubeconfig)
+    places: dict[str, dict[str, Any]] = {
+        "cluster": {
+            "skupper_site_name": "public",
+            "skupper_site_namespace": cluster.namespace,
+            "skupper_site_kubernetes": {"kubeconfig": str(kubeconfig)},
+            "skupper_site_link_access": "default",
+            "skupper_site_listeners": [{"name": "model", "port": 8000}],
+        }
+    }
+    for name in ("east", "west"):
+        places[name] = {
+            "skupper_site_platform": "linux",
+            "skupper_site_namespace": name,
+            "skupper_site_connectors": [
+                {"name": "model", "port": server.port, "connector_host": "127.0.0.1"}
+            ],
+            "skupper_site_links": [{"to": "public"}],
+        }
+    yield Sites(host, places)
+    host.stop()
+
+
+def listener(cluster: Cluster) -> tuple[str, int]:
+    """Where the public site's listener is."""
+    path = f"/api/v1/namespaces/{cluster.namespace}/services/model"
+    return address_of(cluster.client.request("GET", path))
+
+
+def links(host: Host, site: str) -> list[str]:
+    """The files that make the links of a private site."""
+    listed = host.run("ls", str(NAMESPACES / site / "input/resources")).stdout.split()
+    return [one for one in listed if one.startswith(("Link-", "Secret-", "AccessToken-"))]
+
+
+def keys(host: Host, *names: str) -> list[str]:
+    """The keys of the links, which must not be seen."""
+    found = []
+    for site in names:
+        for name in links(host, site):
+            if name.startswith("Secret-"):
+                data = yaml.safe_load(host.read(NAMESPACES / site / "input/resources" / name))["data"]
+                found.append(data["tls.key"])
+    assert found
+    return found
+
+
+def codes(cluster: Cluster, stop: threading.Event, found: set[str]) -> None:
+    """Note the codes of all tokens that are issued meanwhile; they are secrets, too."""
+    while not stop.wait(0.05):
+        for grant in cluster.client.all(ACCESS_GRANT, cluster.namespace):
+            code = (grant.get("status") or {}).get("code")
+            if code:
+                found.add(str(code))
+
+
+def test_two_private_sites_join_a_public_one(sites: Sites, cluster: Cluster) -> None:
+    host = sites.host
+
+    def mark() -> str:
+        return cluster.fingerprint() + host.fingerprint()
+
+    before = mark()
+    predicted = sites.role("--check", "--diff").fine()
+    assert mark() == before, "check mode wrote something"
+
+    stop, seen = threading.Event(), set[str]()
+    watcher = threading.Thread(target=codes, args=[cluster, stop, seen], daemon=True)
+    watcher.start()
+    first = sites.role("-vvvv", "--diff").fine()
+    assert first.count("changed") == predicted.count("changed") == {"cluster": 2, "east": 5, "west": 5}
+    for site in ("east", "west"):
+        assert links(host, site) == [f"Link-{site}-to-public.yaml", f"Secret-{site}-to-public.yaml"]
+        assert host.mode(NAMESPACES / site / f"input/resources/Secret-{site}-to-public.yaml") == "600"
+    # Tokens are void when they have been used.
+    assert cluster.client.all(ACCESS_GRANT, cluster.namespace) == []
+    address = listener(cluster)
+    until(lambda: greeting(address) == "private", "the model answers on the public side")
+
+    before = mark()
+    again = sites.role("--diff").fine()
+    assert again.changed == 0 and mark() == before
+
+    # Somebody changes the listener, a link's key is lost, a router has stopped.
+    cluster.others(LISTENER, "model", {"port": 9})
+    host.run("rm", str(NAMESPACES / "east/input/resources/Secret-east-to-public.yaml"))
+    host.run("systemctl", "stop", "skupper-west.service")
+    repaired = sites.role().fine()
+    assert repaired.count("changed") == {"cluster": 1, "east": 3, "west": 1}
+    assert cluster.get(LISTENER, "model")["spec"]["port"] == 8000
+    assert host.run("systemctl", "is-active", "skupper-west.service").rc == 0
+
+    old, address = keys(host, "east", "west"), listener(cluster)
+    answers: list[str] = []
+    asking = threading.Event()
+
+    def ask() -> None:
+        while not asking.wait(0.1):
+            answers.append(greeting(address))
+
+    client = threading.Thread(target=ask, daemon=True)
+    client.start()
+    rotated = sites.playbook(str(ROOT / "playbooks/rotate.yml"), "-vvvv").fine()
+    asking.set()
+    client.join()
+    for site in ("east", "west"):
+        assert links(host, site) == [f"Link-{site}-to-public-r2.yaml", f"Secret-{site}-to-public-r2.yaml"]
+    order = [rotated.said.index(words) for words in ("Both sides agree on the new one", "The old one goes")]
+    assert order == sorted(order)
+    # One site is done after the other, so one of them answers all the time but for the moment of a change.
+    good = answers.count("private")
+    print(f"{good} of {len(answers)} requests were answered while the links were issued anew")
+    assert good > len(answers) / 2
+    until(lambda: greeting(address) == "private", "it answers by the new links")
+
+    stop.set()
+    watcher.join()
+    new = keys(host, "east", "west")
+    assert not set(new) & set(old) and len(seen) == 5
+    for secret in (*old, *new, *seen):
+        assert secret not in first.said and secret not in rotated.said
+    assert sites.role().fine().changed == 0
+
+    absent = {name: {"skupper_site_state": "absent"} for name in sites.places}
+    sites.role(**absent).fine()
+    assert host.run("ls", str(NAMESPACES)).stdout == ""
+    for kind in (SITE, LISTENER):
+        assert cluster.client.all(kind, cluster.namespace) == []
+    assert sites.role(**absent).fine().changed == 0
+
+
+def test_version_1_is_left_alone(empty: Cluster) -> None:
+    body = {"metadata": {"name": "skupper-site"}, "data": {"name": "old"}}
+    empty.client.request("POST", f"/api/v1/namespaces/{empty.namespace}/configmaps", body=body)
+    before = empty.writes()
+    for check in (True, False):
+        refused = empty.module("skupper_site", name="pub", check=check)
+        assert refused["failed"] and "has a network of Skupper version 1" in refused["msg"]
+    assert empty.writes() == before and empty.client.all(SITE, empty.namespace) == []
