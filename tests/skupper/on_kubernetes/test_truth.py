@@ -264,7 +264,7 @@ def test_version_1_is_told(cluster: Cluster) -> None:
 def test_a_grant_is_not_drift_while_it_waits(empty: Cluster) -> None:
     empty.module("skupper_site", name="pub", link_access="default", wait=False)
     options: dict[str, Any] = {"name": "priv", "return_token": True, "wait": False}
-    empty.module("skupper_token", **options)
+    assert empty.module("skupper_token", **options)["changed"]
     uid = empty.get(ACCESS_GRANT, "priv")["metadata"]["uid"]
     assert not empty.module("skupper_token", **options)["changed"]
     assert empty.get(ACCESS_GRANT, "priv")["metadata"]["uid"] == uid
