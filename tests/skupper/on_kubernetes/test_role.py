@@ -21,6 +21,7 @@ from tests.skupper.on_kubernetes.cluster import Cluster
 from tests.skupper.role.sites import Sites
 from tests.skupper.traffic.servers import Server, greeting, until
 from tests.standins.skupper.address import address_of
+from tests.standins.skupper.controller import Controller
 
 
 @pytest.fixture
@@ -164,6 +165,39 @@ def test_two_private_sites_join_a_public_one(sites: Sites, cluster: Cluster) -> 
     for kind in (SITE, LISTENER):
         assert cluster.client.all(kind, cluster.namespace) == []
     assert sites.role(**absent).fine().changed == 0
+
+
+def test_a_generated_link_where_the_tokens_server_is_out_of_reach(
+    sites: Sites, cluster: Cluster, controller: Controller
+) -> None:
+    host = sites.host
+    del sites.places["west"]
+    assert controller.grants.server is not None
+    controller.grants.server.stop()
+    only = {"skupper_site_links": [{"to": "public", "via": "token"}]}
+    sites.role(east=only).refused("refuses connections")
+    assert links(host, "east") == []
+
+    first = sites.role().fine()
+    assert "so a link is generated" in first.said
+    assert links(host, "east") == ["Link-east-to-public.yaml", "Secret-east-to-public.yaml"]
+    address = listener(cluster)
+    until(lambda: greeting(address) == "private", "the model answers on the public side")
+    assert sites.role().fine().changed == 0
+    for key in keys(host, "east"):
+        assert key not in first.said
+
+    # The same way, asked for: drift is repaired.
+    chosen = {"skupper_site_links": [{"to": "public", "via": "link"}]}
+    assert sites.role("--check", east=chosen).fine().changed == 0
+    host.run(
+        "sed",
+        "-i",
+        "s/host: 127.0.0.1/host: 10.0.0.1/",
+        str(NAMESPACES / "east/input/resources/Link-east-to-public.yaml"),
+    )
+    # What runs is as it was, so nothing is reloaded.
+    assert sites.role(east=chosen).fine().count("changed")["east"] == 1
 
 
 def test_version_1_is_left_alone(empty: Cluster) -> None:
