@@ -4,9 +4,10 @@ set -eu
 cd "$(dirname "$0")/.."
 grep -hE '^[a-z0-9-]+==' chatbot_app/requirements-test.lock | sed 's/ .*//' >requirements/.app.txt
 trap 'rm -f requirements/.app.txt' EXIT
-for name in uv run dev go; do
+for name in uv run dev go ee; do
   set --
   [ "$name" = dev ] && set -- -c requirements/run.lock -c requirements/.app.txt
+  [ "$name" = ee ] && set -- -c requirements/run.lock
   uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links "$@" "requirements/$name.in" -o "requirements/$name.lock"
 done

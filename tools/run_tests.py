@@ -241,6 +241,14 @@ def on_cluster(name: str, *paths: str) -> Count:
     return verdict(built) if built else pytest(name, *paths)
 
 
+def awx_environment() -> Count:
+    """On the base image, built where it is not there."""
+    built = play_target("setup_base_image")
+    if built.failed:
+        return built
+    return pytest("awx-environment", "tests/awx/test_environment.py", env=with_image())
+
+
 def molecule(scenario: str) -> Count:
     """A scenario on Podman, its beats counted as one, and the checks of its verify."""
     report, log = JUNIT / f"molecule-{scenario}.xml", CACHE / "progress.log"
@@ -293,9 +301,12 @@ STEPS = {
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "monitoring": Step(
         "Alerts and dashboard in a real Prometheus, status, support bundle",
-        lambda: pytest("monitoring", "tests/monitoring", "tests/status"),
+        lambda: on_cluster("monitoring", "tests/monitoring", "tests/status"),
     ),
     "awx": Step("awx_setup.yml before a stand-in of AWX", lambda: pytest("awx", "tests/awx/test_setup.py")),
+    "awx-environment": Step(
+        "The execution environment, and playbooks in it", awx_environment, group="extended"
+    ),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
     "molecule": Step("The quickstart, for real", lambda: molecule("default")),
     "images": Step("The model server's image under its restrictions", images),

@@ -12,11 +12,11 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.private_ai.chatbot.plugins.module_utils.status.screen import report, screen
 
 
-def status_report(hosts: t.Any) -> dict[str, t.Any]:
-    """Return the report of the hosts' facts."""
+def status_report(hosts: t.Any, verification: t.Any = None) -> dict[str, t.Any]:
+    """Return the report of the hosts' facts and of the last verification."""
     if not isinstance(hosts, dict):
         raise AnsibleFilterError(f"status_report takes a dictionary of hosts, not a {type(hosts).__name__}")
-    found = report(hosts)
+    found = report(hosts, verification)
     return {**found, "screen": screen(found)}
 
 

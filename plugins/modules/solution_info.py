@@ -13,8 +13,8 @@ module: solution_info
 short_description: Tell the state of model, gateway and chatbot on a host
 version_added: 0.2.0
 description:
-  - Asks containers, gateway and chatbot on a host each by itself, and reads which model is served, which
-    certificates end when, and what the last verification found.
+  - Asks containers, gateway and chatbot on a host each by itself, and reads which model is served, and
+    which certificates end when.
   - What does not answer is a result, not a failure of the module.
   - The key of the gateway is only sent to the gateway; it is never returned.
 extends_documentation_fragment:
@@ -110,11 +110,6 @@ access:
   type: list
   elements: dict
   sample: [{who: this host, reaches: private-ai-gateway, how: "127.0.0.1:8000"}]
-verification:
-  description: What the last verification found; null when there was none.
-  returned: always
-  type: dict
-  sample: null
 problems:
   description: What could not be found out, and why.
   returned: always

@@ -24,8 +24,6 @@ from ..store import Store
 from .host_metrics import certificates, not_after
 
 DAY = 86400
-#: What playbooks/verify.yml leaves.
-VERIFICATION = "verification.json"
 
 Facts = dict[str, t.Any]
 #: ``(url, headers) -> (status, body)``; OSError when nobody answers.
@@ -85,7 +83,6 @@ class Host:
             "versions": self.versions(gateway, chatbot),
             "certificates": self.ends_of_certificates(),
             "access": self.access(running),
-            "verification": self.verification() if "private" in sides else None,
             "problems": self.problems,
         }
 
@@ -211,16 +208,6 @@ class Host:
             ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
             found.append({"path": str(path), "ends": ends, "days": int((end - time.time()) // DAY)})
         return sorted(found, key=lambda one: (one["days"], one["path"]))
-
-    def verification(self) -> Facts | None:
-        """Return what the last verification found; None when there was none."""
-        try:
-            return dict(json.loads((self.data / VERIFICATION).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            self.problems.append(f"{self.data / VERIFICATION} cannot be read: {error}")
-            return None
 
     # --- Derived ----------------------------------------------------------------------------------------
 

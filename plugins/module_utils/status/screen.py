@@ -18,12 +18,13 @@ CERTIFICATE_DAYS = 21
 Facts = dict[str, t.Any]
 
 
-def report(hosts: t.Mapping[str, Facts]) -> Facts:
+def report(hosts: t.Mapping[str, Facts], verification: t.Any = None) -> Facts:
     """Return the whole as data.
 
     :param hosts: by inventory name what solution_info said under ``status``, what skupper_info said under
         ``skupper`` (or why it could not, under ``skupper_problem``), and instead of both the reason under
         ``unreachable``.
+    :param verification: the last report of verify.yml.
     """
     halves = {side: half(side, hosts) for side in SIDES}
     return {
@@ -31,6 +32,7 @@ def report(hosts: t.Mapping[str, Facts]) -> Facts:
         and any(one["state"] == "up" for one in halves.values())
         and not pending(hosts),
         "halves": halves,
+        "verification": verification or None,
         "hosts": {name: dict(facts) for name, facts in hosts.items()},
     }
 
@@ -98,7 +100,7 @@ def screen(found: Facts) -> list[str]:
         ("certificates and tokens", _lifetimes(hosts)),
         ("who can reach what", _access(hosts)),
         ("versions", _versions(hosts)),
-        ("last verification", _verifications(hosts)),
+        ("last verification", _verification(found["verification"])),
         ("could not be found out", _problems(hosts)),
     ):
         if rows:
@@ -203,19 +205,14 @@ def _versions(hosts: Facts) -> list[str]:
     ]
 
 
-def _verifications(hosts: Facts) -> list[str]:
-    rows = []
-    for name, facts in hosts.items():
-        if "private" not in facts["sides"] or facts.get("unreachable"):
-            continue
-        one = (facts.get("status") or {}).get("verification")
-        if not one:
-            rows.append(f"{name}  never (playbooks/verify.yml does it)")
-            continue
-        failed = [str(check.get("name")) for check in one.get("checks", []) if not check.get("passed")]
-        result = "passed" if one.get("passed") else f"FAILED: {', '.join(failed) or 'no reason given'}"
-        rows.append(f"{name}  {one.get('time', '?')}: {result}")
-    return rows
+def _verification(one: t.Any) -> list[str]:
+    if not one:
+        return ["none given (playbooks/verify.yml makes one; -e status_verification=FILE shows its report)"]
+    failed = [str(check.get("line")) for check in one.get("checks", []) if not check.get("ok")]
+    failed += [f"{host} could not be looked at" for host in one.get("not_looked_at", [])]
+    count = len(one.get("checks", []))
+    result = f"all {count} checks passed" if one.get("ok") else f"{len(failed)} FAILED"
+    return [f"{one.get('time', 'at an unknown time')}: {result}", *failed]
 
 
 def _problems(hosts: Facts) -> list[str]:

@@ -140,7 +140,7 @@ class Collector:
         for name in self._names(found):
             self._add(found, f"containers/{name}.json", self._inspected, name)
             self._add(found, f"logs/{name}.log", self._log, name)
-        for name in ("gateway/haproxy.cfg", "models/served.json", "verification.json"):
+        for name in ("gateway/haproxy.cfg", "models/served.json"):
             if (self.data / name).is_file():
                 self._add(found, f"data/{os.path.basename(name)}", _text, self.data / name)
         return found

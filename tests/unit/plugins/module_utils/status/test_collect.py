@@ -137,14 +137,9 @@ def test_one_half_is_down(tmp_path: Path, taken: str, part: str, detail: str) ->
 def test_nothing_answers_at_all(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models/served.json").write_text("{")
-    (tmp_path / "verification.json").write_text("[")
     facts = host(tmp_path, None, {}).facts()
     assert states(facts) == {"containers": "absent"}
-    assert [text.split(" ", 2)[0] for text in facts["problems"]] == [
-        "Podman",
-        "The",
-        f"{tmp_path}/verification.json",
-    ]
+    assert [text.split(" ", 2)[0] for text in facts["problems"]] == ["Podman", "The"]
 
 
 def test_a_stopped_container_and_a_model_without_replicas(tmp_path: Path) -> None:
@@ -201,7 +196,12 @@ def test_screen_tells_sites_tokens_and_the_last_verification(tmp_path: Path) -> 
         "current": {"id": "abc", "name": "demo", "size": 2_000_000, "provenance": {"repository": "a/b"}},
         "previous": None,
     }
-    facts["verification"] = {"time": "T", "passed": False, "checks": [{"name": "no way in", "passed": False}]}
+    verified = {
+        "time": "T",
+        "ok": False,
+        "not_looked_at": ["two"],
+        "checks": [{"host": "one", "line": "one: no way in: FAILED", "ok": False}, {"line": "x", "ok": True}],
+    }
     skupper = {
         "sites": [{"name": "private", "status": "Ready"}],
         "links": [{"name": "to-public", "operational": False, "remote_site_name": "public"}],
@@ -209,7 +209,9 @@ def test_screen_tells_sites_tokens_and_the_last_verification(tmp_path: Path) -> 
         "grants": [{"name": "g", "usable": True, "redemptions_allowed": 1, "expiration_time": "soon"}],
         "pending": ["link to-public: not operational"],
     }
-    found = status_report({"one": {"sides": ["private", "public"], "status": facts, "skupper": skupper}})
+    found = status_report(
+        {"one": {"sides": ["private", "public"], "status": facts, "skupper": skupper}}, verified
+    )
     text = "\n".join(found["screen"])
     for words in (
         "site private: Ready",
@@ -219,7 +221,9 @@ def test_screen_tells_sites_tokens_and_the_last_verification(tmp_path: Path) -> 
         "token g: usable, redeemed 0 of 1, until soon",
         "3 days  /c/tls.crt  <-- SOON",
         "from: repository a/b",
-        "T: FAILED: no way in",
+        "T: 2 FAILED",
+        "one: no way in: FAILED",
+        "two could not be looked at",
         "3 wait, 100 may; 1 are answered by 1 replicas",
         "not up: model-2",
     ):
