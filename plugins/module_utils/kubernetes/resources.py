@@ -49,6 +49,9 @@ RESOURCES = (
     Resource("Ingress", "networking.k8s.io/v1", "ingresses"),
     Resource("Route", "route.openshift.io/v1", "routes"),
     Resource("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes"),
+    Resource("PodMonitor", "monitoring.coreos.com/v1", "podmonitors"),
+    Resource("ServiceMonitor", "monitoring.coreos.com/v1", "servicemonitors"),
+    Resource("PrometheusRule", "monitoring.coreos.com/v1", "prometheusrules"),
 )
 _BY_KIND = {one.kind: one for one in RESOURCES}
 
