@@ -12,9 +12,10 @@ from typing import Any
 
 import gguf
 import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf_model.plan import container_name
 from gguf import TokenType
 
-from tests.converter.conftest import DEMO, Run, in_image
+from tests.converter.conftest import DEMO, Run, in_image, podman_words
 
 CONVERTER = "localhost/private-ai/converter:0.3.36"
 IMAGE = os.environ.get("IMAGE", "localhost/private-ai/ilab:0.26.1")
@@ -111,6 +112,16 @@ def test_killed_at_every_step(medium: Path, place: Path) -> None:
     assert made.get("changed"), made
     assert sorted(os.listdir(place)) == ["model.gguf", "model.gguf.manifest.json"]
     assert not Run(place.parent, wanted).result()["changed"]
+
+
+def test_container_of_a_killed_run_is_in_nobodys_way(tiny: Path, place: Path) -> None:
+    """It may still work when its run was killed, or the host may have kept its name."""
+    dest = place / "model.gguf"
+    before, after = podman_words()
+    command = ["podman", *before, "run", "--detach", f"--name={container_name(str(dest))}", *after]
+    subprocess.run([*command, "--entrypoint=/usr/bin/sleep", IMAGE, "600"], check=True, capture_output=True)
+    made = Run(place.parent, {"source": str(tiny), "dest": str(dest)}).result()
+    assert made.get("changed"), made
 
 
 def test_two_runs_at_once(tiny: Path, place: Path, tmp_path: Path) -> None:
