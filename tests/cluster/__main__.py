@@ -72,10 +72,22 @@ def up(folder: Path) -> int:
     if not facts:
         (folder / "cluster.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.cluster", "serve", "--stay", "--folder", str(folder)]
-        # It stays when this ends.
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+        build_all()
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / "serve.log"
+        # It stays when this ends, and must not hold the pipe that we may write to.
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         while not facts:
             if process.poll() is not None:
+                print(f"the cluster did not start:\n{log.read_text()}", file=sys.stderr)
                 return process.returncode or 1
             time.sleep(0.2)
             facts = running(folder)
