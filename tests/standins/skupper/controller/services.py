@@ -51,6 +51,8 @@ class Listeners(Parts):
                 where = f"host {spec['host']} and port {spec['port']}"
                 return f"Listener {other['metadata']['name']} with {where} already exists in namespace"
         service = self.world.find("Service", namespace, spec["host"])
+        # One that was made a moment ago may not have been seen yet; it is not ours to take.
+        service = service or self.world.kube.find("Service", namespace, spec["host"])
         if service is not None and LISTENER not in (service["metadata"].get("labels") or {}):
             return f"Service {spec['host']} already exists in namespace"
         return ""

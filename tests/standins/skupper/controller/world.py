@@ -260,8 +260,9 @@ class World:
         return self._keep(one["kind"], self.kube.merge(one["kind"], namespace, name, change))
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
-        """Remove an object, if it is there."""
+        """Remove an object, if it is there; from now on nothing is made again for it."""
         self.kube.delete(kind, namespace, name)
+        self.cache[kind].pop((namespace, name), None)
 
     def tell(self, old: Object, new: Object) -> Object:
         """Write the status of an object where it differs."""
