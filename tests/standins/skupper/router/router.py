@@ -39,6 +39,8 @@ class Router:
         self.table = Table("")
         self.links: list[Link] = []
         self._open: Counter[tuple[str, str]] = Counter()
+        # Among equals the one whose last turn is longest ago.
+        self._turn: Counter[tuple[str, str]] = Counter()
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._states: dict[tuple[str, str], Any] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -237,14 +239,17 @@ class Router:
                 serving.cancel()
 
     async def _connected(self, key: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Choose the router with the least to do, far ones later than near ones."""
+        """Choose the router with the least to do, far ones later than near ones, equals in turn."""
         found = self.table.providers(key)
-        router = min(found, key=lambda one: (found[one] + self._open[one, key], one), default="")
+        router = min(
+            found, key=lambda one: (found[one] + self._open[one, key], self._turn[one, key], one), default=""
+        )
         link = self.link_towards(router) if router and router != self.identity else None
         if router != self.identity and link is None:
             await carry.close(reader, writer)
             return
         self._open[router, key] += 1
+        self._turn[router, key] = time.monotonic_ns()
         try:
             if link is None:
                 await self._here(key, reader, writer)
@@ -256,9 +261,10 @@ class Router:
     async def _make(self, key: str) -> tuple[str, asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection by the connector of a routing key that has the fewest; OSError when there is none."""
         found = {name: one for name, one in self.config["tcpConnector"].items() if one["address"] == key}
-        name = min(found, key=lambda one: (self._open["", one], one), default="")
+        name = min(found, key=lambda one: (self._open["", one], self._turn["", one], one), default="")
         if not name:
             raise ConnectionError(f"no connector has the routing key {key}")
+        self._turn["", name] = time.monotonic_ns()
         entity = found[name]
         reader, writer = await asyncio.wait_for(
             asyncio.open_connection(entity["host"], int(entity["port"]), ssl=self.config.client_tls(entity)),
