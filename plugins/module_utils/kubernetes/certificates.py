@@ -57,6 +57,14 @@ def make(hosts: t.Sequence[str], now: datetime.datetime) -> dict[str, str]:
     }
 
 
+def _end(certificate: t.Any) -> datetime.datetime:
+    """When a certificate ends; cryptography before 42 says it without the zone."""
+    found = getattr(certificate, "not_valid_after_utc", None)
+    return t.cast(
+        datetime.datetime, found or certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+    )
+
+
 def fits(found: t.Mapping[str, str], hosts: t.Sequence[str], now: datetime.datetime) -> bool:
     """Return whether certificate and key belong together, are for these hosts, and last long enough."""
     try:
@@ -65,7 +73,7 @@ def fits(found: t.Mapping[str, str], hosts: t.Sequence[str], now: datetime.datet
         named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (KeyError, ValueError, TypeError, x509.ExtensionNotFound):
         return False
-    end = certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+    end = _end(certificate)
     spki = serialization.PublicFormat.SubjectPublicKeyInfo
     public = [
         one.public_bytes(serialization.Encoding.DER, spki)
@@ -96,7 +104,7 @@ def described(secret: t.Mapping[str, t.Any], now: datetime.datetime) -> dict[str
         certificate = x509.load_pem_x509_certificate(text.encode())
     except ValueError:
         return None
-    end = certificate.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+    end = _end(certificate)
     return {
         "secret": secret["metadata"]["name"],
         "subject": certificate.subject.rfc4514_string(),
