@@ -119,7 +119,6 @@ def test_a_host_whose_python_lacks_the_client(host: Host, hub: StandInHub) -> No
     """An environment of the role's own, made once, with checksums; broken, it is made anew."""
     hub.add(Repository("example/whole")).commit(demo_files())
     own = {
-        "ansible_python_interpreter": "/usr/bin/python3",
         "private_model_source": "huggingface",
         "private_model_huggingface_endpoint": hub.url,
         "private_model_huggingface_repository": "example/whole",
@@ -127,6 +126,10 @@ def test_a_host_whose_python_lacks_the_client(host: Host, hub: StandInHub) -> No
     }
     has_it = subprocess.run(["/usr/bin/python3", "-c", "import huggingface_hub"], check=False).returncode == 0
     assert not has_it, "the host's own Python has huggingface_hub; this test needs one without"
+    # In the inventory: given on the command line it would win over that of the one task.
+    (host.folder / "other").mkdir()
+    other = {**host.variables, "ansible_python_interpreter": "/usr/bin/python3"}
+    host = Host(host.folder / "other", **other)
     status, said = host.play(**own)
     assert status == 0 and host.served()["current"]["name"] == "whole", said[-3000:]
     assert (host.data / "hub-python/bin/python").exists() and "Install huggingface_hub into it" in said
