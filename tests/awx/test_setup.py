@@ -85,7 +85,8 @@ def test_surveys_ask_what_the_playbooks_take(awx: Awx, done: str) -> None:
     path = awx.all("job_templates")["Private AI: tear down"]["related"]["survey_spec"].removeprefix(
         "/api/v2/"
     )
-    (purge,) = awx.call("GET", path)[1]["spec"]
+    asked = {one["variable"]: one for one in awx.call("GET", path)[1]["spec"]}
+    purge = asked["private_ai_purge"]
     assert (purge["type"], purge["choices"], purge["default"]) == (
         "multiplechoice",
         ["true", "false"],
