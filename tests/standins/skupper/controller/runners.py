@@ -149,13 +149,13 @@ class Processes(Runner):
         )
         due = time.monotonic() + self.habits.starting
         self._running[namespace] = _Process(folder, process, output, News(self.habits.delays), due, uid)
-        self.world.later(0.02, lambda: self._look(namespace, uid), once=("router", namespace))
+        self.world.later(0.02, lambda: self._look(namespace, uid), once=("router", namespace, uid))
 
     def _look(self, namespace: str, uid: str) -> None:
         one, site = self._running.get(namespace), self.active_site(namespace)
         if one is None or site is None or one.uid != uid:
             return
-        self.world.later(0.1, lambda: self._look(namespace, uid), once=("router", namespace))
+        self.world.later(0.1, lambda: self._look(namespace, uid), once=("router", namespace, uid))
         if one.process.poll() is not None:
             log(f"the router of {namespace} ended with {one.process.returncode}: {one.folder}/router.log")
             del self._running[namespace]
