@@ -105,6 +105,7 @@ def test_listeners_and_their_services(cluster: Cluster) -> None:
     cluster.create(LISTENER, "clash", listener("web"))
     words = "Listener web with host web and port 8000 already exists in namespace"
     becomes(cluster, LISTENER, "clash", "Configured", words)
+    cluster.client.delete(LISTENER, cluster.namespace, "clash")  # it would take the host that becomes free
     port = {"port": 80, "targetPort": 80}
     taken = {"metadata": {"name": "taken"}, "spec": {"ports": [port], "selector": {"app": "taken"}}}
     cluster.client.request("POST", f"/api/v1/namespaces/{cluster.namespace}/services", body=taken)
