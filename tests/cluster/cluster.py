@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,10 @@ class Cluster:
                 self._resource(*kind).delete(name=name, namespace=namespace)
             except NotFoundError:
                 continue
-            self.until(lambda: self.get(*kind, name, namespace) is None, f"{kind[1]} {name} is gone")  # noqa: B023
+            self._gone(kind, name, namespace)
+
+    def _gone(self, kind: tuple[str, str], name: str, namespace: str | None) -> None:
+        self.until(lambda: self.get(*kind, name, namespace) is None, f"{kind[1]} {name} is gone")
 
     @contextmanager
     def namespace(self, restricted: bool = True) -> Iterator[str]:
@@ -145,7 +149,7 @@ class Cluster:
         self.apply(*found)
         try:
             for one in found:
-                self.until(lambda: self._established(one["metadata"]["name"]), "the kinds are served")  # noqa: B023
+                self.until(partial(self._established, one["metadata"]["name"]), "the kinds are served")
             self._dynamic.resources.invalidate_cache()
             yield
         finally:

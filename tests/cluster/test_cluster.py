@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import httpx
@@ -55,7 +56,7 @@ def test_node_ports_and_load_balancers_lead_to_the_pods(cluster: Cluster, web: s
     port = cluster.core.read_namespaced_service("outside", web).spec.ports[0].node_port
     places = [found[0].ip, *(f"{address}:{port}" for address in own.nodes.values())]
     for place in places:
-        cluster.until(lambda: answers(f"http://{place}/"), f"{place} answers")  # noqa: B023
+        cluster.until(partial(answers, f"http://{place}/"), f"{place} answers")
 
 
 def answers(url: str) -> bool:

@@ -8,17 +8,16 @@ import pytest
 
 from tests.skupper.on_kubernetes.cluster import Cluster
 from tests.skupper.on_kubernetes.conftest import (
-    REAL,
     agent,
     api,
     cluster,
     crds,
     empty,
-    far_name,
     private,
     public,
+    watching,
 )
-from tests.standins.skupper.controller import Controller, Options
+from tests.standins.skupper.controller import Controller
 
 __all__ = ["agent", "api", "cluster", "crds", "empty", "private", "public"]
 
@@ -26,9 +25,4 @@ __all__ = ["agent", "api", "cluster", "crds", "empty", "private", "public"]
 @pytest.fixture
 def controller(empty: Cluster) -> Iterator[Controller | None]:
     """Watches the namespace and the one on the far side, with all its habits."""
-    if REAL:
-        yield None
-        return
-    namespaces = (empty.namespace, far_name(empty))
-    with Controller(empty.api.kubeconfig, Options(namespaces=namespaces, collect=True)) as one:
-        yield one
+    yield from watching(empty, fast=False)

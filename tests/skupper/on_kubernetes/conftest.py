@@ -61,11 +61,16 @@ def empty(api: Api, agent: Agent, crds: None) -> Iterator[Cluster]:
 @pytest.fixture
 def controller(empty: Cluster) -> Iterator[Controller | None]:
     """Watches the namespace and the one on the far side; None where the cluster has the real one."""
+    yield from watching(empty, fast=True)
+
+
+def watching(near: Cluster, fast: bool) -> Iterator[Controller | None]:
+    """The stand-in of the controller while a test runs, its waits shortened where `fast`."""
     if REAL:
         yield None
         return
-    namespaces = (empty.namespace, far_name(empty))
-    with Controller(empty.api.kubeconfig, Options(fast=True, namespaces=namespaces, collect=True)) as one:
+    namespaces = (near.namespace, far_name(near))
+    with Controller(near.api.kubeconfig, Options(fast=fast, namespaces=namespaces, collect=True)) as one:
         yield one
 
 

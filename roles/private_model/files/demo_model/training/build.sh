@@ -16,6 +16,8 @@ work=$(CDPATH='' cd -- "$work" && pwd)
 
 # One thread: no faster together with other work, and the sums are always added in the same order.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 HF_HUB_OFFLINE=1
+# The same kernels on every x86-64 processor of the last ten years: left alone, each library takes the newest it finds, and sums differ.
+export OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
 
 [ -x "$work/venv/bin/python" ] || python3 -m venv --system-site-packages "$work/venv"
 "$work/venv/bin/pip" install --quiet transformers==4.57.6

@@ -10,6 +10,7 @@ import copy
 from typing import Any
 
 import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.client import Client
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.errors import ApiError, WaitFailed
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.waiting import (
     judge,
@@ -29,7 +30,7 @@ DEPLOYMENT: dict[str, Any] = {
 DEPLOYMENTS = "/apis/apps/v1/namespaces/n/deployments/web"
 
 
-class Server:
+class Server(Client):
     """Stands in for an API server: the Deployment, its pods and their logs."""
 
     def __init__(self, live: dict[str, Any], pods: list[dict[str, Any]], log: Any = "") -> None:
@@ -38,7 +39,7 @@ class Server:
         self.log = log
         self.asked: list[str] = []
 
-    def request(self, _method: str, path: str, query: Any = ()) -> Any:
+    def request(self, method: str, path: str, *_: Any, **__: Any) -> Any:
         self.asked.append(path)
         if path.endswith("/log"):
             if isinstance(self.log, Exception):
@@ -75,7 +76,7 @@ def behind(**status: Any) -> dict[str, Any]:
 def failed(server: Server, limit: float = 300) -> str:
     clock = Clock()
     with pytest.raises(WaitFailed) as caught:
-        wait_for(server, DEPLOYMENT, limit, clock, clock.sleep)  # type: ignore[arg-type]
+        wait_for(server, DEPLOYMENT, limit, clock, clock.sleep)
     assert clock.now <= limit
     return f"{clock.now:.0f} s: {caught.value.message}"
 
@@ -83,7 +84,7 @@ def failed(server: Server, limit: float = 300) -> str:
 def test_ready_at_once() -> None:
     clock = Clock()
     server = Server(DEPLOYMENT, [])
-    wait_for(server, DEPLOYMENT, 10, clock, clock.sleep)  # type: ignore[arg-type]
+    wait_for(server, DEPLOYMENT, 10, clock, clock.sleep)
     assert clock.now == 0 and server.asked == [DEPLOYMENTS]
 
 
@@ -91,7 +92,7 @@ def test_ready_at_once() -> None:
 def test_not_before_the_last_old_pod_is_gone(status: dict[str, int]) -> None:
     live = copy.deepcopy(DEPLOYMENT)
     live["status"].update(status)
-    assert judge(Server(live, []), live) is not None  # type: ignore[arg-type]
+    assert judge(Server(live, []), live) is not None
 
 
 def test_an_image_that_cannot_be_pulled_ends_the_wait_after_a_while() -> None:
@@ -150,10 +151,10 @@ def test_only_the_newest_pods_count() -> None:
 
 def test_a_load_balancer_is_ready_with_its_address() -> None:
     service: dict[str, Any] = {"kind": "Service", "spec": {"type": "LoadBalancer"}, "status": {}}
-    reason = judge(Server({}, []), service)  # type: ignore[arg-type]
+    reason = judge(Server({}, []), service)
     assert reason is not None and "has not given it an address" in reason.text
     service["status"] = {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}
-    assert judge(Server({}, []), service) is None  # type: ignore[arg-type]
+    assert judge(Server({}, []), service) is None
     assert waits(service) and not waits({"kind": "Service", "spec": {}}) and not waits({"kind": "Secret"})
 
 
@@ -163,7 +164,7 @@ def test_a_load_balancer_is_ready_with_its_address() -> None:
 def test_routes_are_ready_when_somebody_serves_them(kind: str, part: str, wanted: str) -> None:
     def reason(*conditions: dict[str, str]) -> Any:
         live = {"kind": kind, "spec": {}, "status": {part: [{"conditions": list(conditions)}]}}
-        return judge(Server({}, []), live)  # type: ignore[arg-type]
+        return judge(Server({}, []), live)
 
     assert "has not looked at it" in reason().text or "no router" in reason().text
     refused = {"type": wanted, "status": "False", "reason": "HostAlreadyClaimed", "message": "by another"}
@@ -177,10 +178,10 @@ def test_what_stays_is_named_with_its_finalizers() -> None:
     with pytest.raises(
         WaitFailed, match=r"/p is still there .* finalizers: example.com/hold. Next: kubectl get --raw"
     ):
-        wait_gone(Server(held, []), ["/p"], 5, clock, clock.sleep)  # type: ignore[arg-type]
+        wait_gone(Server(held, []), ["/p"], 5, clock, clock.sleep)
 
     class Gone(Server):
-        def request(self, _method: str, path: str, query: Any = ()) -> Any:
+        def request(self, method: str, path: str, *_: Any, **__: Any) -> Any:
             raise ApiError("gone", status=404)
 
-    wait_gone(Gone({}, []), ["/p"], 5, clock, clock.sleep)  # type: ignore[arg-type]
+    wait_gone(Gone({}, []), ["/p"], 5, clock, clock.sleep)
