@@ -103,7 +103,7 @@ def test_what_the_command_adds_to_its_copy_is_no_difference() -> None:
         b"text",
         archive(SITE)[:-9],
         script(SITE)[:-9],
-        gzip.compress(b"no archive"),
+        gzip.compress(b"no archive", mtime=0),
         archive(),
         archive(SITE, installer="exit 0\n"),
         archive(SITE)[:40] + b"\xff" + archive(SITE)[41:],
