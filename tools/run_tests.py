@@ -94,22 +94,20 @@ def pytest(name: str, *arguments: str, env: dict[str, str] | None = None, limit:
     return judged(call(command, env=env, limit=limit), count_junit(report))
 
 
-def lint() -> Count:
-    """Every linter once."""
+def lint_jobs() -> list[Job]:
+    """Every linter once, the longest first."""
     shells = re.compile(rb"#!\s*/\S*(/|\s)(ba)?sh\b")
     scripts = [name for name in tracked() if shells.match((ROOT / name).read_bytes()[:64])]
-    return together(
-        [
-            Job("ansible-lint", ["ansible-lint", "--offline", "--strict"]),
-            Job("mypy, modules and tools", ["mypy"]),
-            Job("mypy, application", ["mypy"], cwd=APP),
-            Job("ruff check", ["ruff", "check", "--no-fix", "."]),
-            Job("ruff format", ["ruff", "format", "--check", "."]),
-            Job("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")]),
-            Job("shellcheck", ["shellcheck", "--external-sources", *scripts]),
-            Job("hadolint", ["hadolint", "--config", ".hadolint.yaml", *tracked("*Containerfile")]),
-        ]
-    )
+    return [
+        Job("ansible-lint", ["ansible-lint", "--offline", "--strict"]),
+        Job("mypy, modules and tools", ["mypy"]),
+        Job("mypy, application", ["mypy"], cwd=APP),
+        Job("ruff check", ["ruff", "check", "--no-fix", "."]),
+        Job("ruff format", ["ruff", "format", "--check", "."]),
+        Job("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")]),
+        Job("shellcheck", ["shellcheck", "--external-sources", *scripts]),
+        Job("hadolint", ["hadolint", "--config", ".hadolint.yaml", *tracked("*Containerfile")]),
+    ]
 
 
 def pytest_job(name: str, *paths: str, cwd: Path = ROOT, python_path: Path) -> Job:
@@ -123,12 +121,18 @@ def app_job() -> Job:
     return pytest_job("app", "tests", cwd=APP, python_path=APP / "src")
 
 
-def unit() -> Count:
-    """What needs neither root nor containers."""
+def unit_jobs() -> list[Job]:
+    """What needs neither root nor containers, the longest first."""
     plugins = pytest_job("plugins", "tests/unit", python_path=ROOT / "collections")
     paths = ["tests/docs", "tests/demo_model", "tests/training/test_program.py"]
     files = pytest_job("docs, demo model, training program", *paths, python_path=ROOT)
-    return together([app_job(), plugins, files, pytest_job("quadlet", "tests/quadlet", python_path=ROOT)])
+    return [app_job(), plugins, pytest_job("quadlet", "tests/quadlet", python_path=ROOT), files]
+
+
+def fast() -> Count:
+    """Linters and what needs no root, on both processors to the end."""
+    linters, units = lint_jobs(), unit_jobs()
+    return together([linters[0], *units, *linters[1:]])
 
 
 def ansible_test(kind: str, *arguments: str) -> Count:
@@ -273,8 +277,9 @@ class Step:
 
 
 STEPS = {
-    "lint": Step("Linters", lint),
-    "unit": Step("Modules, application, documents, demo model, Quadlet units", unit),
+    "lint": Step("Linters", lambda: together(lint_jobs())),
+    "unit": Step("Modules, application, documents, demo model, Quadlet units", lambda: together(unit_jobs())),
+    "fast": Step("Linters and what needs no root", fast, group=""),
     "app": Step("The chatbot's server", lambda: together([app_job()]), group=""),
     "packaging": Step(
         "The collection: built, installed and cloned", lambda: pytest("packaging", "tests/packaging")
