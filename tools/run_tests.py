@@ -314,6 +314,10 @@ STEPS = {
     ),
     "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
     "molecule": Step("The quickstart, for real", lambda: molecule("default")),
+    "chatbot-nodes": Step(
+        "The chatbot on real nodes: streams, updates, drains, limits, scaling",
+        lambda: on_cluster("chatbot-nodes", "tests/chatbot_nodes"),
+    ),
     "images": Step("The model server's image under its restrictions", images),
     "integration": Step("The modules on this host's Podman", integration),
     "converter": Step("Models converted, quantised and served", converter),

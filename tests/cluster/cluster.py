@@ -149,14 +149,15 @@ class Cluster:
         self.apply(*found)
         try:
             for one in found:
-                self.until(partial(self._established, one["metadata"]["name"]), "the kinds are served")
+                self.until(partial(self.established, one["metadata"]["name"]), "the kinds are served")
             self._dynamic.resources.invalidate_cache()
             yield
         finally:
             self.remove(*found)
             self._dynamic.resources.invalidate_cache()
 
-    def _established(self, name: str) -> bool:
+    def established(self, name: str) -> bool:
+        """Whether the API server serves the kind that a definition names."""
         found = self.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name) or {}
         conditions = found.get("status", {}).get("conditions", [])
         return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

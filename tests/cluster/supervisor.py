@@ -123,8 +123,10 @@ def _ready(rest: Rest) -> bool:
     nodes = rest.items("/api/v1/nodes")
     conditions = [one for node in nodes for one in node["status"].get("conditions", [])]
     account = rest.get("/api/v1/namespaces/default/serviceaccounts/default")
+    controller = (rest.get(ingress.POD) or {}).get("status") or {}
     return (
-        bool(account) and [one["status"] for one in conditions if one["type"] == "Ready"] == ["True"] * NODES
+        bool(account and controller.get("podIP"))
+        and [one["status"] for one in conditions if one["type"] == "Ready"] == ["True"] * NODES
     )
 
 

@@ -78,6 +78,15 @@ def test_an_ingress_ends_tls_with_the_secrets_certificate(
     cluster.remove(ingress(web), secret)
 
 
+def test_the_controller_is_found_as_a_pod(cluster: Cluster) -> None:
+    """Not the pod that it would be: nobody runs it, and its address is the one that pods see."""
+    own = cluster.own
+    found = cluster.core.list_pod_for_all_namespaces(
+        label_selector="app.kubernetes.io/name=ingress-nginx"
+    ).items
+    assert [(pod.metadata.namespace, pod.status.pod_ip) for pod in found] == [("ingress-nginx", own.ingress)]
+
+
 def test_streams_pass_and_outlive_changes(cluster: Cluster, web: str, visit: httpx.Client) -> None:
     cluster.apply(ingress(web, {"nginx.ingress.kubernetes.io/proxy-buffering": "off"}))
     cluster.until(lambda: visit.get("/").status_code == 200, "it is served")

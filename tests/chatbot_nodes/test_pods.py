@@ -1,0 +1,94 @@
+"""Other forms of the pods: as OpenShift runs them, and as many as the load wants."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.chatbot_nodes.deployed import NAME, Deployed, Model
+from tests.cluster.cluster import Cluster
+
+#: A user of OpenShift's restricted-v2: of the namespace's own range, in no group of the image's.
+USER = 1000680000
+
+
+@pytest.fixture
+def another(cluster: Cluster, model: Model) -> Iterator[Deployed]:
+    """A namespace of the test's own."""
+    one = Deployed(cluster, model)
+    yield one
+    one.remove()
+
+
+def test_pods_run_as_the_user_that_openshift_chooses(cluster: Cluster, another: Deployed) -> None:
+    another.play(
+        public_chatbot_platform="openshift", public_chatbot_exposure="none", public_chatbot_replicas=1
+    )
+    # What the admission of restricted-v2 adds to a pod that leaves it open.
+    chosen = {"runAsUser": USER, "runAsGroup": 0, "fsGroup": USER}
+    another.patch({"template": {"spec": {"securityContext": chosen}}})
+    another.available()
+    (pod,) = another.pods()
+    program = (
+        "import os; print(os.getuid(), os.getgid()); open('/run/chatbot/key').read(); open('/tmp/a', 'w')"
+    )
+    assert another.in_pod(pod.metadata.name, program).split() == [str(USER), "0"]
+    ask = (
+        "import json, urllib.request as u; r = u.Request('http://127.0.0.1:5000/v1/chat/completions', "
+        'json.dumps({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 12}).encode(), '
+        "{'Content-Type': 'application/json'}); print(u.urlopen(r).read().decode())"
+    )
+    assert "The model" in another.in_pod(pod.metadata.name, ask)
+
+
+class Load:
+    """Visitors who open the page again and again until they are told to leave."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._end = threading.Event()
+        self._threads = [threading.Thread(target=self._visit, daemon=True) for _each in range(4)]
+        for one in self._threads:
+            one.start()
+
+    def _visit(self) -> None:
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            while not self._end.is_set():
+                client.get(self.url)
+
+    def end(self) -> None:
+        """Wait until they have left."""
+        self._end.set()
+        for one in self._threads:
+            one.join(60)
+
+
+def test_the_autoscaler_follows_the_load_behind_an_address_of_the_cluster(
+    cluster: Cluster, another: Deployed
+) -> None:
+    done = another.play(
+        public_chatbot_exposure="loadbalancer",
+        public_chatbot_replicas=1,
+        public_chatbot_max_replicas=3,
+        public_chatbot_target_cpu=50,
+        public_chatbot_scale_down_delay=0,
+        public_chatbot_resources={"requests": {"cpu": "50m"}, "limits": {"memory": "256Mi"}},
+    )
+    service = cluster.core.read_namespaced_service(f"{NAME}-lb", another.namespace)
+    address = service.status.load_balancer.ingress[0].ip
+    # It was waited for, and is what the role tells.
+    assert done.task("Objects of the chatbot")["addresses"] == {f"{NAME}-lb": address}
+
+    def wanted() -> int:
+        return int(cluster.apps.read_namespaced_deployment(NAME, another.namespace).spec.replicas)
+
+    assert httpx.get(f"http://{address}/", trust_env=False).status_code == 200
+    load = Load(f"http://{address}/")
+    try:
+        cluster.until(lambda: wanted() > 1, "more pods are wanted under load", 120)
+    finally:
+        load.end()
+    cluster.until(lambda: wanted() == 1, "one is enough without", 180)
