@@ -253,13 +253,20 @@ def awx_environment() -> Count:
     return pytest("awx-environment", "tests/awx/test_environment.py", env=with_image())
 
 
-def molecule(scenario: str) -> Count:
-    """A scenario on Podman, its beats counted as one, and the checks of its verify."""
+def molecule(scenario: str, sandboxed: bool = False) -> Count:
+    """A scenario, its beats counted as one, and the checks of its verify.
+
+    :param sandboxed: whether what it writes outside of this clone is to be gone afterwards.
+    """
     report, log = JUNIT / f"molecule-{scenario}.xml", CACHE / "progress.log"
     report.unlink(missing_ok=True)
     with progress(log):
         env = environment(MOLECULE_JUNIT=str(report), PRIVATE_AI_PROGRESS_FILE=str(log), NO_COLOR="1")
-        status = call(["molecule", "test", "-s", scenario], env=env, limit=45 * MINUTE)
+        command = ["molecule", "test", "-s", scenario]
+        if sandboxed:
+            sandbox = [sys.executable, str(ROOT / "tests/standins/skupper/sandbox.py")]
+            command = [*sandbox, "--share", str(ROOT), "--", *command]
+        status = call(command, env=env, limit=45 * MINUTE)
     checks = count_junit(report)
     if checks == Count():
         print("molecule: verify reported no check", flush=True)
@@ -297,6 +304,11 @@ STEPS = {
     "skupper-extended": Step(
         "Skupper: the habits that take minutes",
         lambda: on_cluster("skupper-extended", "tests/skupper/extended"),
+        group="extended",
+    ),
+    "skupper-scenario": Step(
+        "The role skupper_site as a scenario, on platform linux",
+        lambda: molecule("skupper_site", sandboxed=True),
         group="extended",
     ),
     "public-chatbot": Step(

@@ -44,6 +44,9 @@ def environment(**extra: str) -> dict[str, str]:
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
         "ANSIBLE_HOME": str(CACHE / "ansible"),
         "PYTHONUNBUFFERED": "1",
+        # Every process is one of many: what one has compiled serves all, also where the host says otherwise.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(CACHE / "pycache"),
     }
     return {**os.environ, **own, **extra}
 

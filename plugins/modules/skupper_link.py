@@ -148,6 +148,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.links i
     keep,
     leftovers,
     own_links,
+    parts_of,
     redeem,
     remove,
     set_cost,
@@ -232,14 +233,9 @@ def absent(session: Session) -> dict[str, t.Any]:
     if not name:
         raise InvalidValue("state is absent and there is no name; give the name of the link")
     try:
-        links = own_links(session, name)
-        # The AccessToken first, or the controller might redeem it again.
-        tokens = leftovers(session, name, [ACCESS_TOKEN])
-        credentials = {str((one.get("spec") or {}).get("tlsCredentials") or name) for one in links} | {name}
-        secrets = [part for one in sorted(credentials) for part in leftovers(session, one, [SECRET])]
+        parts = parts_of(session, name)
     except MissingPrerequisite:
-        links, tokens, secrets = [], [], []
-    parts = [*tokens, *((LINK, one["metadata"]["name"]) for one in links), *secrets]
+        parts = []
     if parts:
         session.act([(f"removing link {name}", lambda: remove(session, parts))])
     before = {f"{kind.name}/{one}": "present" for kind, one in parts}
@@ -278,13 +274,16 @@ def by_token(session: Session, token: Object | None, name: str) -> dict[str, t.A
         return finish(session, name, links, True, True, diff)
     check_site(session)
     check_probe(session, token)
-    stale = leftovers(session, name, [ACCESS_TOKEN])
-    if session.platform == KUBERNETES:
-        # In the way of the controller. The command overwrites its files when it has the new ones.
-        stale += [(LINK, one["metadata"]["name"]) for one in links] + leftovers(session, name, [SECRET])
-    steps = [(f"removing what is left of link {name}", lambda: remove(session, stale))] if stale else []
-    steps.append((f"redeeming token {name}", lambda: redeem(session, token)))
-    session.act(steps)
+    if session.platform == KUBERNETES and links:
+        replace(session, token, links)
+    else:
+        stale = leftovers(session, name, [ACCESS_TOKEN])
+        if session.platform == KUBERNETES:
+            # In the way of the controller. The command overwrites its files when it has the new ones.
+            stale += leftovers(session, name, [SECRET])
+        steps = [(f"removing what is left of link {name}", lambda: remove(session, stale))] if stale else []
+        steps.append((f"redeeming token {name}", lambda: redeem(session, token)))
+        session.act(steps)
     made = own_links(session, name)
     cost = wanted_cost(session, token)
     # On hosts each is written, with what its Secret is like.
@@ -301,13 +300,32 @@ def by_token(session: Session, token: Object | None, name: str) -> dict[str, t.A
     return finish(session, name, now, True, True, diff)
 
 
-def by_link(session: Session, link: Link, name: str) -> dict[str, t.Any]:
-    """Write the generated link where it differs."""
-    if not session.module.check_mode:
-        check_site(session)
+def replace(session: Session, token: Object, links: t.Sequence[Object]) -> None:
+    """Redeem by another name, and only then change the links: with a token that fails they stay."""
+    name = token["metadata"]["name"]
+    spare = f"{name}-anew"
+    stale = [*leftovers(session, name, [ACCESS_TOKEN]), *parts_of(session, spare)]
+    renamed = {**token, "metadata": {"name": spare}}
+    session.act(
+        [
+            (f"removing what is left of token {name}", lambda: remove(session, stale)),
+            (f"redeeming token {name} (link {name} stays until then)", lambda: redeem(session, renamed)),
+        ]
+    )
+    made, secret = own_links(session, spare), session.store.get(SECRET, spare)
+    wanted = generated(session, Link(secret or {}, tuple(made)), name)
+    plans, steps = writing(session, wanted)
+    kept = {plan.desired["metadata"]["name"] for _kind, plan in plans}
+    surplus = [(LINK, one["metadata"]["name"]) for one in links if one["metadata"]["name"] not in kept]
+    steps.append((f"removing {spare}", lambda: remove(session, [*parts_of(session, spare), *surplus])))
+    session.act(steps)
+
+
+def writing(session: Session, wanted: t.Sequence[Object]) -> tuple[list[tuple[Kind, Plan]], list[Step]]:
+    """Return what differs of a Secret and its Links, and the steps that write it."""
     plans: list[tuple[Kind, Plan]] = []
     steps: list[Step] = []
-    for obj in generated(session, link):
+    for obj in wanted:
         kind = SECRET if obj["kind"] == SECRET.name else LINK
         own = obj["metadata"]["name"]
         live = session.find(kind, own)
@@ -319,11 +337,20 @@ def by_link(session: Session, link: Link, name: str) -> dict[str, t.Any]:
             plans.append((kind, Plan(obj, live, obj, True)))
         else:
             plans.append((kind, session.plan(obj, live)))
-    changed = [(kind, plan) for kind, plan in plans if plan.changed]
     steps += [
         (f"writing {kind.name} {plan.desired['metadata']['name']}", partial(session.store.apply, plan))
-        for kind, plan in changed
+        for kind, plan in plans
+        if plan.changed
     ]
+    return plans, steps
+
+
+def by_link(session: Session, link: Link, name: str) -> dict[str, t.Any]:
+    """Write the generated link where it differs."""
+    if not session.module.check_mode:
+        check_site(session)
+    plans, steps = writing(session, generated(session, link, session.params["name"]))
+    changed = [(kind, plan) for kind, plan in plans if plan.changed]
     session.act(steps)
     fresh = [plan.desired for kind, plan in changed if kind is LINK]
     session.act([(f"waking link {name}", lambda: touch(session, fresh))])

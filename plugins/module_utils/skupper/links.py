@@ -55,6 +55,16 @@ def leftovers(session: Session, name: str, kinds: t.Sequence[Kind]) -> list[tupl
     return [(kind, name) for kind in kinds if session.store.get(kind, name) is not None]
 
 
+def parts_of(session: Session, name: str) -> list[tuple[Kind, str]]:
+    """Return everything of a link, in the order in which it is removed."""
+    links = own_links(session, name)
+    # The AccessToken first, or the controller might redeem it again.
+    tokens = leftovers(session, name, [ACCESS_TOKEN])
+    credentials = {str((one.get("spec") or {}).get("tlsCredentials") or name) for one in links} | {name}
+    secrets = [part for one in sorted(credentials) for part in leftovers(session, one, [SECRET])]
+    return [*tokens, *((LINK, one["metadata"]["name"]) for one in links), *secrets]
+
+
 def check_probe(session: Session, token: Object) -> None:
     """Refuse a token that cannot be redeemed for sure, before the controller is given it."""
     wanted = session.params["probe"]
@@ -192,10 +202,10 @@ def keep(session: Session, link: Object) -> None:
     store.apply(store.plan(wanted, store.get(LINK, name)))
 
 
-def generated(session: Session, link: Link) -> list[Object]:
-    """Return the objects of a generated link as they belong here, by the wanted name."""
+def generated(session: Session, link: Link, given: str | None) -> list[Object]:
+    """Return the objects of a link that was made elsewhere as they belong here, by the wanted name if any."""
     found = []
-    given, many = session.params["name"], len(link.links) > 1
+    many = len(link.links) > 1
     for number, one in enumerate((link.secret, *link.links)):
         name = given or one["metadata"]["name"]
         if given and many and number:
@@ -206,6 +216,9 @@ def generated(session: Session, link: Link) -> list[Object]:
             "kind": kind.name,
             "metadata": {"name": name, "namespace": session.namespace},
         }
+        owners = one["metadata"].get("ownerReferences")
+        if owners:  # what the controller made goes with its site
+            obj["metadata"]["ownerReferences"] = owners
         if kind is SECRET:
             # Skupper on hosts writes none, and the controller takes no other.
             obj.update(data=one.get("data") or {}, type="kubernetes.io/tls")

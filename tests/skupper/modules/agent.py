@@ -11,11 +11,13 @@ import os
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import basic
 
 MODULES = "ansible_collections.private_ai.chatbot.plugins.modules"
+PLUGINS = Path(__file__).parents[3] / "plugins"
 
 
 def run(request: dict[str, Any], output: int) -> None:
@@ -35,7 +37,11 @@ def run(request: dict[str, Any], output: int) -> None:
 
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Answer until standard input ends; what modules import is there before."""
+    for path in PLUGINS.glob("modules/skupper_*.py"):
+        importlib.import_module(f"{MODULES}.{path.stem}")
+    client = importlib.import_module(f"{MODULES.rpartition('.')[0]}.module_utils.kubernetes.client")
+    client.load_library()
     print("ready", flush=True)
     for line in sys.stdin:
         with tempfile.TemporaryFile() as output:

@@ -22,6 +22,14 @@ ROOT = Path(__file__).resolve().parents[3]
 STANDINS = ROOT / "tests/standins"
 MODULES = "ansible_collections.private_ai.chatbot.plugins.modules"
 NAMESPACES = Path("/var/lib/skupper/namespaces")
+#: Compiled once for all hosts: what is written next to the sources is gone with a host.
+BYTECODE = ROOT / ".cache/pycache"
+
+
+def compiled() -> dict[str, str]:
+    """The environment in which Python keeps what it has compiled."""
+    BYTECODE.mkdir(parents=True, exist_ok=True)
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTECODE)}
 
 
 @dataclass
@@ -51,10 +59,11 @@ class Host:
             **os.environ,
             "PATH": path,
             "PYTHONPATH": str(ROOT / "collections"),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            **compiled(),
             "SKUPPER_STANDIN_PYTHON": sys.executable,
+            "SKUPPER_STANDIN_QUICK_KEYS": "1",
         }
-        command = sandbox.command(Agent.command(), container=container, share=[folder])
+        command = sandbox.command(Agent.command(), container=container, share=[folder, BYTECODE])
         self.agent = Agent(command, self.environ)
 
     def stop(self) -> None:

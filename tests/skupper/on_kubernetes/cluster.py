@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import (
@@ -25,7 +28,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.ownersh
 
 from tests.cluster.fixtures import Api
 from tests.skupper.modules.agent_client import Agent
-from tests.skupper.modules.host import ROOT, STANDINS
+from tests.skupper.modules.host import ROOT, STANDINS, compiled
 from tests.standins.skupper.model.crds import definitions
 
 #: The modules' own user, so that the audit log tells them from the tests.
@@ -124,6 +127,14 @@ class Cluster:
                 found.append([metadata["uid"], metadata["generation"], ours])
         return repr(found)
 
+    def labels(self) -> Object:
+        """The labels of the namespace, none when it is not there."""
+        path = f"/api/v1/namespaces/{self.namespace}"
+        if not _answers(self.client, path):
+            return {}
+        labels: Object = self.client.request("GET", path)["metadata"]["labels"]
+        return labels
+
     def get(self, kind: Kind, name: str) -> Object:
         """One object, which must be there."""
         found = self.client.get(kind, self.namespace, name)
@@ -169,11 +180,39 @@ def _answers(client: Client, path: str) -> bool:
     return True
 
 
+@contextmanager
+def finalised(cluster: Cluster) -> Iterator[None]:
+    """Meanwhile, what is removed of a namespace goes: an API server of ours has no controller for that."""
+    done = threading.Event()
+    path = f"/api/v1/namespaces/{cluster.namespace}"
+
+    def work() -> None:
+        while not done.wait(0.1):
+            try:
+                live = cluster.client.request("GET", path)
+                if live["metadata"].get("deletionTimestamp"):
+                    live["spec"]["finalizers"] = []
+                    cluster.client.request("PUT", f"{path}/finalize", body=live)
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+
+    thread = threading.Thread(target=work, daemon=True)
+    if cluster.api.plane is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if thread.is_alive():
+            thread.join()
+
+
 def environ() -> dict[str, str]:
     """The environment of modules on this host."""
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT / "collections"),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **compiled(),
         "SKUPPER_STANDIN_PYTHON": sys.executable,
     }

@@ -114,10 +114,21 @@ def test_a_token_is_redeemed_once_and_nothing_of_it_is_left(public: Cluster, pri
     assert private.writes() == before and redemptions(public) == 1
 
     # Skupper itself does not notice that: the router has the key in memory.
+    uid = private.get(LINK, "priv")["metadata"]["uid"]
     private.client.delete(SECRET, private.namespace, "priv")
+    bad = yaml.safe_load(token)
+    bad["spec"]["code"] = "wr0ng"
+    failed = private.module("skupper_link", token=yaml.safe_dump(bad))
+    assert failed["failed"] and "link priv stays until then" in failed["msg"]
     repaired = private.module("skupper_link", **options)
     assert repaired["changed"] and repaired["redeemed"] and redemptions(public) == 2
-    assert private.get(SECRET, "priv")
+    # It is the same link all the time, and nothing of the other name is left.
+    assert [one["metadata"]["uid"] for one in private.client.all(LINK, private.namespace)] == [uid]
+    assert private.get(SECRET, "priv")["metadata"]["ownerReferences"][0]["kind"] == "Site"
+    for kind, name in ((SECRET, "priv-anew"), (ACCESS_TOKEN, "priv-anew"), (ACCESS_TOKEN, "priv")):
+        assert private.client.get(kind, private.namespace, name) is None
+    before = private.writes()
+    assert not private.module("skupper_link", **options)["changed"] and private.writes() == before
 
     dearer = private.module("skupper_link", **options, cost=5)
     assert dearer["changed"] and not dearer["redeemed"] and private.get(LINK, "priv")["spec"]["cost"] == 5

@@ -27,16 +27,17 @@ class Server:
     """Says its name to everybody, then echoes; counts who is there.
 
     :param paced: it says one letter, and the next when `more` was called.
+    :param port: where it serves, 0 for a free one.
     """
 
-    def __init__(self, name: str, paced: bool = False) -> None:
+    def __init__(self, name: str, paced: bool = False, port: int = 0) -> None:
         self.name = name
         self.paced = paced
         self.served = 0
         self.open = 0
         self._next = threading.Semaphore(0)
         where = "127.0.0.1" if HOST == "127.0.0.1" else ""
-        self._socket = socket.create_server((where, 0), backlog=100)
+        self._socket = socket.create_server((where, port), backlog=100)
         self.port = int(self._socket.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 

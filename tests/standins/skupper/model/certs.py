@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
+import os
 from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
@@ -31,8 +32,10 @@ def issue(
 ) -> Files:
     """A certificate signed by `ca`, or an authority when there is none: ca.crt, tls.crt, tls.key.
 
-    `quick` makes a key on an elliptic curve, which takes no time.
+    `quick`, or SKUPPER_STANDIN_QUICK_KEYS in the environment, makes a key on an elliptic curve, which takes no
+    time.
     """
+    quick = quick or bool(os.environ.get("SKUPPER_STANDIN_QUICK_KEYS"))
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     if quick:
         key = ec.generate_private_key(ec.SECP256R1())

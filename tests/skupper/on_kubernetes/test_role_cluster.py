@@ -1,0 +1,78 @@
+"""Sites of clusters alone: one redeems the other's token; a namespace that the role made goes with it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
+    ACCESS_GRANT,
+    ACCESS_TOKEN,
+    LINK,
+    SITE,
+)
+
+from tests.skupper.modules.host import Host
+from tests.skupper.on_kubernetes.cluster import Cluster, finalised
+from tests.skupper.on_kubernetes.conftest import far_name
+from tests.skupper.role.sites import Sites
+
+
+@pytest.fixture
+def far(cluster: Cluster) -> Iterator[Cluster]:
+    """A namespace that is not there, and that the controller watches."""
+    one = Cluster(cluster.api, cluster.agent, far_name(cluster))
+    with finalised(one):
+        yield one
+
+
+@pytest.fixture
+def sites(cluster: Cluster, far: Cluster, tmp_path: Path) -> Iterator[Sites]:
+    """A site in a namespace of somebody else's, and one in a namespace that is not there, which dials it."""
+    host = Host(tmp_path)
+    kubeconfig = shutil.copy(cluster.kubeconfig, tmp_path / "kubeconfig")
+    places: dict[str, dict[str, Any]] = {
+        "pub": {"skupper_site_namespace": cluster.namespace, "skupper_site_link_access": "default"},
+        "priv": {
+            "skupper_site_namespace": far.namespace,
+            "skupper_site_links": [{"to": "pub"}],
+            "skupper_site_connectors": [{"name": "model", "port": 8000, "selector": "app=model"}],
+        },
+    }
+    common = {"skupper_site_kubernetes": {"kubeconfig": str(kubeconfig)}}
+    yield Sites(host, {name: {**common, **one} for name, one in places.items()})
+    host.stop()
+
+
+def test_a_cluster_joins_another_and_takes_its_namespace_along(
+    sites: Sites, cluster: Cluster, far: Cluster
+) -> None:
+    before = cluster.writes()
+    predicted = sites.role("--check", "--diff").fine()
+    assert cluster.writes() == before, "check mode wrote something"
+    first = sites.role("--diff").fine()
+    # Namespace, site, connector, and the link by a token that is issued on the other side.
+    assert first.count("changed") == predicted.count("changed") == {"pub": 1, "priv": 5}
+    assert far.labels()["app.kubernetes.io/managed-by"] == "private_ai.chatbot"
+    assert "app.kubernetes.io/managed-by" not in cluster.labels()
+    assert [one["metadata"]["name"] for one in far.client.all(LINK, far.namespace)] == ["priv-to-pub"]
+    assert far.client.all(ACCESS_TOKEN, far.namespace) == []
+    assert cluster.client.all(ACCESS_GRANT, cluster.namespace) == []
+    before = cluster.writes()
+    assert sites.role().fine().changed == 0 and cluster.writes() == before
+
+    # Something of others stays, with the namespace.
+    path = f"/api/v1/namespaces/{far.namespace}/configmaps"
+    far.client.request("POST", path, body={"metadata": {"name": "theirs"}})
+    absent = {name: {"skupper_site_state": "absent"} for name in sites.places}
+    held = sites.role(**absent).fine()
+    assert f"Namespace {far.namespace} was made by this role and stays" in held.said
+    assert "ConfigMap/theirs" in held.said
+    for one in (cluster, far):
+        assert one.client.all(SITE, one.namespace) == []
+    far.client.request("DELETE", f"{path}/theirs")
+    assert sites.role(**absent).fine().count("changed") == {"pub": 0, "priv": 1}
+    assert far.labels() == {} and cluster.labels()
