@@ -245,6 +245,12 @@ def on_cluster(name: str, *paths: str) -> Count:
     return verdict(built) if built else pytest(name, *paths)
 
 
+def skupper() -> Count:
+    """In two processes, which wait more than they work; a given cluster has only one of what tests change."""
+    two = [] if os.environ.get("SKUPPER_TEST_KUBECONFIG") else ["-n", "2", "--dist", "loadgroup"]
+    return on_cluster("skupper", "tests/skupper", "--ignore=tests/skupper/extended", *two)
+
+
 def awx_environment() -> Count:
     """On the base image, built where it is not there."""
     built = play_target("setup_base_image")
@@ -299,7 +305,7 @@ STEPS = {
     ),
     "skupper": Step(
         "Skupper: a real API server, the stand-ins, the modules",
-        lambda: on_cluster("skupper", "tests/skupper", "--ignore=tests/skupper/extended"),
+        skupper,
     ),
     "skupper-extended": Step(
         "Skupper: the habits that take minutes",

@@ -65,7 +65,7 @@ class Sites:
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "skupper_site_cli_path": self.host.cli,
-            "skupper_site_wait_timeout": 30,
+            "skupper_site_wait_timeout": 90,
         }
         hosts = {name: {**common, **one, **changes.get(name, {})} for name, one in self.places.items()}
         groups: dict[str, Any] = {"private": {}, "public": {}}
