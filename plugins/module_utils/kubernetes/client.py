@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -174,6 +175,60 @@ def _placeholder(name: str, folder: str) -> t.Any:
     return module
 
 
+class _Later(types.ModuleType):
+    """In the place of a package that is seldom needed; whoever uses something of it gets the real one."""
+
+    def __getattr__(self, name: str) -> t.Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+    def offer(self, function: str) -> None:
+        """Let a function be imported from it without the package."""
+
+        def call(*args: t.Any, **options: t.Any) -> t.Any:
+            return getattr(importlib.import_module(self.__name__), function)(*args, **options)
+
+        setattr(self, function, call)
+
+
+#: What the library imports for logins by OpenID Connect, and behind a proxy: a third of its time.
+_SELDOM: dict[str, tuple[str, ...]] = {
+    "oauthlib": (),
+    "oauthlib.oauth2": (),
+    "requests_oauthlib": ("OAuth2Session",),
+    "requests": (),
+    "requests.utils": ("should_bypass_proxies",),
+}
+
+
+#: Clouds' logins, which the library uses where they are there, and which need the real ones at once.
+_LOGINS = ("adal", "google.auth")
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False
+
+
+@contextlib.contextmanager
+def _seldom_later() -> t.Iterator[None]:
+    names = () if any(map(_is_there, _LOGINS)) else _SELDOM
+    later = [_Later(name) for name in names if name not in sys.modules]
+    for one in later:
+        for function in _SELDOM[one.__name__]:
+            one.offer(function)
+        sys.modules[one.__name__] = one
+    try:
+        yield
+    finally:
+        # What has imported them keeps them; others find the real ones.
+        for one in later:
+            sys.modules.pop(one.__name__, None)
+
+
 def _forget_library() -> None:
     for name in [one for one in sys.modules if one.split(".")[0] == "kubernetes"]:
         del sys.modules[name]
@@ -204,8 +259,10 @@ def load_library() -> tuple[t.Any, t.Any, t.Any]:
         try:
             client.Configuration = importlib.import_module("kubernetes.client.configuration").Configuration
             client.ApiClient = _whole_client
-            rest = importlib.import_module("kubernetes.client.rest")
-            return importlib.import_module("kubernetes.config"), client.Configuration, rest.RESTClientObject
+            with _seldom_later():
+                rest = importlib.import_module("kubernetes.client.rest").RESTClientObject
+                loaded = importlib.import_module("kubernetes.config")
+            return loaded, client.Configuration, rest
         except (ImportError, AttributeError):
             _forget_library()
     from kubernetes import config

@@ -108,6 +108,30 @@ def test_drift_is_shown_and_repaired_and_what_others_wrote_stays(host: Host) -> 
     assert now["spec"]["settings"] == {"theirs": "stays"} and now["metadata"]["labels"] == {"theirs": "stays"}
 
 
+def test_drift_of_how_others_reach_the_host(host: Host) -> None:
+    options = {
+        **WHERE,
+        "name": "east",
+        "subject_alternative_names": ["host.example"],
+        "bind_host": "192.0.2.1",
+    }
+    host.module("skupper_router_access", **options)
+    path = INPUT / "RouterAccess-east.yaml"
+    good = host.read(path)
+    found = yaml.safe_load(good)
+    found["spec"].update(bindHost="0.0.0.0", subjectAlternativeNames=["theirs.example"], newer="stays")
+    found["spec"]["roles"][0]["port"] = 1
+    host.write(path, yaml.safe_dump(found))
+    predicted = host.module("skupper_router_access", **options, check=True)
+    repaired = host.module("skupper_router_access", **options)
+    assert repaired["changed"] and repaired["diff"] == predicted["diff"]
+    assert repaired["diff"]["before"]["spec"]["bindHost"] == "0.0.0.0"
+    expected = yaml.safe_load(good)
+    expected["spec"]["newer"] = "stays"
+    assert yaml.safe_load(host.read(path)) == expected
+    assert not host.module("skupper_router_access", **options)["changed"]
+
+
 def test_modes(host: Host) -> None:
     host.run("chmod", "0755", "/var/lib")
     host.module("skupper_site", **WHERE, name="east")

@@ -14,6 +14,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
     ACCESS_GRANT,
     LISTENER,
     SITE,
+    Kind,
 )
 
 from tests.skupper.modules.host import NAMESPACES, ROOT, Host
@@ -22,6 +23,8 @@ from tests.skupper.role.sites import Sites
 from tests.skupper.traffic.servers import Server, greeting, until
 from tests.standins.skupper.address import address_of
 from tests.standins.skupper.controller import Controller
+
+CERTIFICATE = Kind("Certificate", "", "certificates")
 
 
 @pytest.fixture
@@ -183,21 +186,27 @@ def test_a_generated_link_where_the_tokens_server_is_out_of_reach(
     assert links(host, "east") == ["Link-east-to-public.yaml", "Secret-east-to-public.yaml"]
     address = listener(cluster)
     until(lambda: greeting(address) == "private", "the model answers on the public side")
-    assert sites.role().fine().changed == 0
     for key in keys(host, "east"):
         assert key not in first.said
 
-    # The same way, asked for: drift is repaired.
+    # The same way, asked for; drift is repaired, and issued anew it has another key.
     chosen = {"skupper_site_links": [{"to": "public", "via": "link"}]}
-    assert sites.role("--check", east=chosen).fine().changed == 0
-    host.run(
-        "sed",
-        "-i",
-        "s/host: 127.0.0.1/host: 10.0.0.1/",
-        str(NAMESPACES / "east/input/resources/Link-east-to-public.yaml"),
-    )
+    assert sites.role(east=chosen).fine().changed == 0
+    link = NAMESPACES / "east/input/resources/Link-east-to-public.yaml"
+    host.run("sed", "-i", "s/host: 127.0.0.1/host: 10.0.0.1/", str(link))
     # What runs is as it was, so nothing is reloaded.
     assert sites.role(east=chosen).fine().count("changed")["east"] == 1
+    old = keys(host, "east")
+    rotated = sites.playbook(str(ROOT / "playbooks/rotate.yml"), east=chosen).fine()
+    assert links(host, "east") == ["Link-east-to-public-r2.yaml", "Secret-east-to-public-r2.yaml"]
+    new = keys(host, "east")
+    assert not set(new) & set(old)
+    for key in (*old, *new):
+        assert key not in rotated.said
+    # The other side keeps a certificate for the link that is there, and none for the one that is not.
+    names = [one["metadata"]["name"] for one in cluster.client.all(CERTIFICATE, cluster.namespace)]
+    assert "east-to-public-r2" in names and "east-to-public" not in names
+    until(lambda: greeting(address) == "private", "it answers by the new link")
 
 
 def test_version_1_is_left_alone(empty: Cluster) -> None:

@@ -42,6 +42,8 @@ class Engine:
     def __init__(self) -> None:
         self.held: dict[str, dict[str, Any]] = {}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        #: Started, and nothing runs for them here.
+        self.idle: set[str] = set()
         self.lock = threading.Lock()
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Answer:
@@ -97,15 +99,21 @@ class Engine:
             home = Path(folder).parents[1]
             environment = {**os.environ, "SSL_PROFILE_BASE_PATH": str(home)}
             self.running[name] = subprocess.Popen([router, "-c", f"{folder}/skrouterd.json"], env=environment)
+        elif not folder:
+            self.idle.add(name)
 
     def _end(self, name: str) -> None:
+        self.idle.discard(name)
         process = self.running.pop(name, None)
         if process:
             process.terminate()
             process.wait()
 
     def _state(self, name: str) -> str:
-        return "running" if name in self.running else "exited"
+        return "running" if self._runs(name) else "exited"
+
+    def _runs(self, name: str) -> bool:
+        return name in self.running or name in self.idle
 
     def _shown(self, name: str) -> dict[str, Any]:
         one = self.held[name]
@@ -129,7 +137,7 @@ class Engine:
             "Name": f"/{name}",
             "Created": "2026-01-01T00:00:00Z",
             "RestartCount": 0,
-            "State": {"Status": self._state(name), "Running": name in self.running, "ExitCode": 0},
+            "State": {"Status": self._state(name), "Running": self._runs(name), "ExitCode": 0},
             "Config": {
                 "Image": one["Image"],
                 "Labels": one.get("Labels") or {},

@@ -32,8 +32,7 @@ def issue(
 ) -> Files:
     """A certificate signed by `ca`, or an authority when there is none: ca.crt, tls.crt, tls.key.
 
-    `quick`, or SKUPPER_STANDIN_QUICK_KEYS in the environment, makes a key on an elliptic curve, which takes no
-    time.
+    `quick`, or SKUPPER_STANDIN_QUICK_KEYS in the environment, makes keys on an elliptic curve, at once.
     """
     quick = quick or bool(os.environ.get("SKUPPER_STANDIN_QUICK_KEYS"))
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
