@@ -84,10 +84,13 @@ def tasks(sites: Sites, file: str, *arguments: str, facts: dict[str, Any] | None
 
 def test_the_firewall_is_opened_only_when_that_is_asked_for(sites: Sites) -> None:
     host = sites.host
-    access = {"skupper_site_link_access": "default", "skupper_site_router_access": {"edge_port": 45680}}
+    access: dict[str, Any] = {
+        "skupper_site_link_access": "default",
+        "skupper_site_router_access": {"edge_port": 45680},
+    }
     quiet = tasks(sites, "system.yml", "--check", **access).fine()
     assert "Firewall" not in quiet.said and said(host) == []
-    asked = {**access, "skupper_site_firewall": True}
+    asked: dict[str, Any] = {**access, "skupper_site_firewall": True}
     # Who only dials out needs no port.
     tasks(sites, "system.yml", "--check", **{**asked, "skupper_site_link_access": "none"}).fine()
     assert said(host) == []
@@ -103,7 +106,7 @@ def test_an_ordinary_user_needs_no_login(sites: Sites) -> None:
     host = sites.host
     ana = {"user_uid": 1000, "user_id": "ana", "user_dir": "/srv/ana"}
     start = tasks(sites, "system.yml", "--check").fine().changed
-    declined = {"skupper_site_linger": False}
+    declined: dict[str, Any] = {"skupper_site_linger": False}
     assert tasks(sites, "system.yml", "--check", facts=ana, **declined).fine().changed == start
     # systemd keeps a file for each of these users, by which it is known.
     assert tasks(sites, "system.yml", "--check", facts=ana).fine().changed == start + 1
@@ -117,7 +120,7 @@ def test_the_command_from_a_package(sites: Sites) -> None:
     library.mkdir()
     (library / "apt.py").write_text(PACKAGES)
     facts = {"pkg_mgr": "apt"}
-    source = {"skupper_site_cli_source": "package", "skupper_site_cli_package": "skupper-v2"}
+    source: dict[str, Any] = {"skupper_site_cli_source": "package", "skupper_site_cli_package": "skupper-v2"}
     assert tasks(sites, "cli.yml", facts=facts, **source).fine().changed == 1
     assert said(sites.host) == ['package {"name": "skupper-v2", "state": "present"}']
 
