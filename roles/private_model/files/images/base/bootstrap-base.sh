@@ -50,6 +50,9 @@ case $own in
   *) newer=$own ;;
 esac
 suite=${suite:-$newer}
+# Ubuntu has what the images are built with (python3-venv) in universe.
+components=main
+case $distribution:$mirror in ubuntu: | ubuntu:*/ubuntu*) components='main universe' ;; esac
 [ -n "$suite" ] || fail "the host's codename is unknown; remedy: give --suite"
 [[ $suite =~ ^[a-z0-9][a-z0-9.+-]*$ ]] || fail "suite '$suite' is not a codename (such as bookworm or noble)"
 
@@ -84,7 +87,7 @@ else
     "remedy: run apt-get update, look at /etc/apt/sources.list*, or give --mirror"
 fi
 while read -r uri release; do
-  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' "$uri" "$release" "$signed_by"
+  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n' "$uri" "$release" "$components" "$signed_by"
 done <"$work/archives" >"$work/archives.sources"
 
 # How the host reaches its archives (proxies, own CA, retries): for this run only. What the archive itself
@@ -95,7 +98,7 @@ apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date) ' >"$work/ar
 
 options=(
   --variant=apt
-  --components=main
+  --components="${components/ /,}"
   --include=python3,ca-certificates
   # With /usr merged from the start nothing pulls in usrmerge and its 47 MB of Perl.
   --hook-directory=/usr/share/mmdebstrap/hooks/maybe-merged-usr
