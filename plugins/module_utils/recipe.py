@@ -42,6 +42,9 @@ def fingerprint(path: str) -> str:
     found: dict[str, t.Any] = {}
     for root, folders, names in os.walk(path):
         folders.sort()
+        # A directory's times change with what is in it, and with what is only there for a moment.
+        about = os.stat(root)
+        found[os.path.join(os.path.relpath(root, path), "")] = [about.st_mode, about.st_uid, about.st_gid]
         for name in names:
             full = os.path.join(root, name)
             found[os.path.relpath(full, path)] = _state(full) if os.path.exists(full) else None
