@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -43,6 +44,26 @@ def test_an_unchanged_run_changes_and_fetches_nothing(host: Host, hub: StandInHu
     status, said = host.play()
     assert status == 0 and changed(said) == 0, said[-3000:]
     assert dict(hub.stats.sent) == sent
+    assert "Glance |" in said and "Images |" not in said, "every step looked for itself"
+
+
+@extended
+@pytest.mark.parametrize("check", [True, False], ids=["foreseen", "repaired"])
+def test_what_somebody_changed_is_repaired(host: Host, check: bool) -> None:
+    """Though the run before noted that all of it was as it should be."""
+    configuration = host.data / "gateway/haproxy.cfg"
+    good = configuration.read_text()
+    configuration.write_text(good + "# by hand\n")
+    subprocess.run(["podman", "stop", "--time=5", "private-ai-model-1"], check=True, capture_output=True)
+    command = [*host.command(host.site), *(["--check"] if check else [])]
+    with host.start(command) as process:
+        said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0 and changed(said) >= 2, said[-3000:]
+    assert running("private-ai-model-1") != check and (configuration.read_text() == good) != check
+    if not check:
+        assert "model" in host.ask().lower()
+        status, said = host.play()
+        assert status == 0 and changed(said) == 0 and "Images |" not in said, said[-3000:]
 
 
 @extended
@@ -133,25 +154,25 @@ def loading() -> bool:
     return any("/model-smoke --model-path" in line for line in listed.splitlines() if "podman" not in line)
 
 
+Reached = Callable[[StandInHub, str], bool]
+POINTS: dict[str, Reached] = {
+    "download": lambda hub, said: hub.stats.sent["generation_config.json"] > 5,
+    "convert": lambda hub, said: running("private-ai-convert"),
+    "candidate": lambda hub, said: "Candidate | Check it" in said,
+    "trial": lambda hub, said: loading(),
+    "questions": lambda hub, said: "[Ask | Ask]" in said,
+    "serve": lambda hub, said: "private-ai-model-1]" in said and not running("private-ai-model-1"),
+    "record": lambda hub, said: "Record | What is served" in said,
+    "note": lambda hub, said: "Glance | noted" in said,
+}
+
+
 @pytest.mark.parametrize(
-    "reached",
-    [
-        pytest.param(
-            lambda said, hub: hub.stats.sent["generation_config.json"] > 5, id="download", marks=extended
-        ),
-        pytest.param(lambda said, hub: running("private-ai-convert"), id="convert"),
-        pytest.param(lambda said, hub: "Candidate | Check it" in said, id="candidate", marks=extended),
-        pytest.param(lambda said, hub: loading(), id="trial", marks=extended),
-        pytest.param(lambda said, hub: "[Ask | Ask]" in said, id="questions", marks=extended),
-        pytest.param(
-            lambda said, hub: "private-ai-model-1]" in said and not running("private-ai-model-1"), id="serve"
-        ),
-        pytest.param(lambda said, hub: "Record | What is served" in said, id="record", marks=extended),
-    ],
+    "points",
+    [["convert", "serve"], *(pytest.param([name], marks=extended) for name in POINTS)],
+    ids=lambda points: "+".join(points),
 )
-def test_killed_and_run_again(
-    host: Host, hub: StandInHub, repository: Repository, reached: Callable[[str, StandInHub], bool]
-) -> None:
+def test_killed_and_run_again(host: Host, hub: StandInHub, repository: Repository, points: list[str]) -> None:
     # Another commit with the same weights: every step has something to do, and each model is one of its own.
     files = demo_files()
     files["generation_config.json"] += b"\n" * len(repository.commits)
@@ -159,7 +180,8 @@ def test_killed_and_run_again(
     slow = repository.file("generation_config.json")
     slow.faults.rate = 40
     hub.stats.sent.clear()
-    assert host.kill_when(lambda said: reached(said, hub)), "the play ended before"
+    for point in points:
+        assert host.kill_when(partial(POINTS[point], hub)), "the play ended before"
     slow.faults.rate = 0
     assert host.served()["current"] is not None
     weights = hub.stats.sent["model.safetensors"]
