@@ -94,7 +94,9 @@ options:
         type: str
         required: true
       ip:
-        description: Fixed address in that network.
+        description:
+          - Fixed address in that network. With an IPv4 address the container gets a hardware address made of
+            it, so that others on the network reach at once what took the place of another container.
         type: str
   publish:
     description: Ports, such as V(127.0.0.1:8080:5000).

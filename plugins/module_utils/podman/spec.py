@@ -169,7 +169,21 @@ def secret_argument(secret: t.Mapping[str, t.Any]) -> str:
 
 def network_argument(network: t.Mapping[str, t.Any]) -> str:
     """Return the value of ``--network`` for one network."""
-    return f"{network['name']}:ip={network['ip']}" if network.get("ip") else str(network["name"])
+    if not network.get("ip"):
+        return str(network["name"])
+    return f"{network['name']}:ip={network['ip']}{hardware_address(network['ip'])}"
+
+
+def hardware_address(address: str) -> str:
+    """Return the option that gives a fixed IPv4 address a hardware address of its own; "" for another one.
+
+    Podman would choose another one for each container that takes the place of one before, and neighbours ask
+    for it again only after up to 45 s: so long they would not reach it.
+    """
+    ip = ipaddress.ip_address(address)
+    if ip.version != 4:
+        return ""
+    return ",mac=0a:58:" + ":".join(f"{byte:02x}" for byte in ip.packed)
 
 
 def option_args(spec: t.Mapping[str, t.Any]) -> list[str]:

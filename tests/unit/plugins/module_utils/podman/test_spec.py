@@ -24,7 +24,7 @@ def made(**params: Any) -> list[str]:
     [
         ({"env": {"A": "b c"}}, ["--env=A=b c"]),
         ({"networks": [{"name": "n", "ip": "10.0.0.2"}, {"name": "m"}]},
-         ["--network=n:ip=10.0.0.2", "--network=m"]),
+         ["--network=n:ip=10.0.0.2,mac=0a:58:0a:00:00:02", "--network=m"]),
         ({"publish": ["127.0.0.1:80:80"]}, ["--publish=127.0.0.1:80:80"]),
         ({"read_only": True}, ["--read-only"]),
         ({"init": True}, ["--init"]),
