@@ -2,88 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import pytest
-import yaml
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
     ACCESS_GRANT,
     LISTENER,
     SITE,
-    Kind,
 )
 
-from tests.skupper.modules.host import NAMESPACES, ROOT, Host
+from tests.skupper.modules.host import NAMESPACES, ROOT
 from tests.skupper.on_kubernetes.cluster import Cluster
+from tests.skupper.on_kubernetes.joined import keys, links, listener, server, sites
 from tests.skupper.role.sites import Sites
-from tests.skupper.traffic.servers import Server, greeting, until
-from tests.standins.skupper.address import address_of
-from tests.standins.skupper.controller import Controller
+from tests.skupper.traffic.servers import greeting, until
 
-CERTIFICATE = Kind("Certificate", "", "certificates")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """The workload of the private sites."""
-    with Server("private") as one:
-        yield one
-
-
-@pytest.fixture
-def sites(cluster: Cluster, server: Server, tmp_path: Path) -> Iterator[Sites]:
-    """A public site and two private ones; the controller is there, and nothing else."""
-    host = Host(tmp_path)
-    kubeconfig = tmp_path / "kubeconfig"
-    shutil.copy(cluster.kubeconfig, kubeconfig)
-    places: dict[str, dict[str, Any]] = {
-        "cluster": {
-            "skupper_site_name": "public",
-            "skupper_site_namespace": cluster.namespace,
-            "skupper_site_kubernetes": {"kubeconfig": str(kubeconfig)},
-            "skupper_site_link_access": "default",
-            "skupper_site_listeners": [{"name": "model", "port": 8000}],
-        }
-    }
-    for name in ("east", "west"):
-        places[name] = {
-            "skupper_site_platform": "linux",
-            "skupper_site_namespace": name,
-            "skupper_site_connectors": [
-                {"name": "model", "port": server.port, "connector_host": "127.0.0.1"}
-            ],
-            "skupper_site_links": [{"to": "public"}],
-        }
-    yield Sites(host, places)
-    host.stop()
-
-
-def listener(cluster: Cluster) -> tuple[str, int]:
-    """Where the public site's listener is."""
-    path = f"/api/v1/namespaces/{cluster.namespace}/services/model"
-    return address_of(cluster.client.request("GET", path))
-
-
-def links(host: Host, site: str) -> list[str]:
-    """The files that make the links of a private site."""
-    listed = host.run("ls", str(NAMESPACES / site / "input/resources")).stdout.split()
-    return [one for one in listed if one.startswith(("Link-", "Secret-", "AccessToken-"))]
-
-
-def keys(host: Host, *names: str) -> list[str]:
-    """The keys of the links, which must not be seen."""
-    found = []
-    for site in names:
-        for name in links(host, site):
-            if name.startswith("Secret-"):
-                data = yaml.safe_load(host.read(NAMESPACES / site / "input/resources" / name))["data"]
-                found.append(data["tls.key"])
-    assert found
-    return found
+__all__ = ["server", "sites"]
 
 
 def codes(cluster: Cluster, stop: threading.Event, found: set[str]) -> None:
@@ -168,45 +101,6 @@ def test_two_private_sites_join_a_public_one(sites: Sites, cluster: Cluster) -> 
     for kind in (SITE, LISTENER):
         assert cluster.client.all(kind, cluster.namespace) == []
     assert sites.role(**absent).fine().changed == 0
-
-
-def test_a_generated_link_where_the_tokens_server_is_out_of_reach(
-    sites: Sites, cluster: Cluster, controller: Controller
-) -> None:
-    host = sites.host
-    del sites.places["west"]
-    assert controller.grants.server is not None
-    controller.grants.server.stop()
-    only = {"skupper_site_links": [{"to": "public", "via": "token"}]}
-    sites.role(east=only).refused("refuses connections")
-    assert links(host, "east") == []
-
-    first = sites.role().fine()
-    assert "so a link is generated" in first.said
-    assert links(host, "east") == ["Link-east-to-public.yaml", "Secret-east-to-public.yaml"]
-    address = listener(cluster)
-    until(lambda: greeting(address) == "private", "the model answers on the public side")
-    for key in keys(host, "east"):
-        assert key not in first.said
-
-    # The same way, asked for; drift is repaired, and issued anew it has another key.
-    chosen = {"skupper_site_links": [{"to": "public", "via": "link"}]}
-    assert sites.role(east=chosen).fine().changed == 0
-    link = NAMESPACES / "east/input/resources/Link-east-to-public.yaml"
-    host.run("sed", "-i", "s/host: 127.0.0.1/host: 10.0.0.1/", str(link))
-    # What runs is as it was, so nothing is reloaded.
-    assert sites.role(east=chosen).fine().count("changed")["east"] == 1
-    old = keys(host, "east")
-    rotated = sites.playbook(str(ROOT / "playbooks/rotate.yml"), east=chosen).fine()
-    assert links(host, "east") == ["Link-east-to-public-r2.yaml", "Secret-east-to-public-r2.yaml"]
-    new = keys(host, "east")
-    assert not set(new) & set(old)
-    for key in (*old, *new):
-        assert key not in rotated.said
-    # The other side keeps a certificate for the link that is there, and none for the one that is not.
-    names = [one["metadata"]["name"] for one in cluster.client.all(CERTIFICATE, cluster.namespace)]
-    assert "east-to-public-r2" in names and "east-to-public" not in names
-    until(lambda: greeting(address) == "private", "it answers by the new link")
 
 
 def test_version_1_is_left_alone(empty: Cluster) -> None:

@@ -17,8 +17,10 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
 
 from tests.skupper.modules.host import Host
 from tests.skupper.on_kubernetes.cluster import Cluster, finalised
-from tests.skupper.on_kubernetes.conftest import far_name
+from tests.skupper.on_kubernetes.conftest import controller, far_name
 from tests.skupper.role.sites import Sites
+
+__all__ = ["controller"]
 
 
 @pytest.fixture
