@@ -5,13 +5,14 @@ PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help quickstart status down test test-extended lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf cluster cluster-down clean dev
+.PHONY: help quickstart status down test test-extended matrix lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf cluster cluster-down clean dev
 
 help:
 	@echo 'make quickstart       a private model and its chatbot on this machine (MODEL=deepseek: the real one, 3.6 GB)'
 	@echo 'make status           what runs'
 	@echo 'make down             remove it (PURGE=1: also images, models, key and cache)'
 	@echo 'make test             the whole test suite'
+	@echo 'make matrix           the collection on another ansible-core and Python (CELL=core-2.16, core-2.19 or newest)'
 	@echo 'make lint unit        the fast part of it'
 	@echo 'make cluster          a Kubernetes of two nodes on this machine, as the tests use it (make cluster-down)'
 	@echo 'make bench            measure the running quickstart'
@@ -36,6 +37,10 @@ test: dev
 
 test-extended: dev
 	@$(PYTHON) tools/run_tests.py all extended
+
+CELL ?= core-2.16
+matrix: dev
+	@$(PYTHON) tools/run_tests.py matrix-$(CELL)
 
 # Asked for together they run together, which leaves no processor idle.
 FAST := $(filter lint unit,$(MAKECMDGOALS))

@@ -18,73 +18,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import ansible_test_tree
+import matrix
 from steps import (
     BIN,
     CACHE,
+    JUNIT,
     MINUTE,
     ROOT,
     Count,
+    Job,
     call,
     count_junit,
     environment,
     judged,
     progress,
+    pytest_command,
+    together,
     tracked,
     verdict,
 )
 
-JUNIT = CACHE / "junit"
 APP = ROOT / "chatbot_app"
 TARGETS = ROOT / "tests/integration/targets"
-
-
-@dataclass
-class Job:
-    """A command of a step in which two run at a time: its output is shown when it is ready."""
-
-    name: str
-    command: list[str]
-    cwd: Path = ROOT
-    env: dict[str, str] = field(default_factory=dict)
-    report: Path | None = None
-
-    def run(self) -> Count:
-        """Run it; a linter that finds nothing says nothing."""
-        start = time.monotonic()
-        if self.report:
-            self.report.unlink(missing_ok=True)
-        done = subprocess.run(
-            self.command,
-            cwd=self.cwd,
-            env=environment(NO_COLOR="1", **self.env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=10 * MINUTE,
-            check=False,
-        )
-        count = judged(done.returncode, count_junit(self.report)) if self.report else verdict(done.returncode)
-        said = f"\n{done.stdout}" if count.failed else ""
-        print(f"  {self.name}: {count} ({time.monotonic() - start:.0f} s){said}", flush=True)
-        return count
-
-
-def together(jobs: list[Job]) -> Count:
-    """Run jobs two at a time, in the given order."""
-    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
-        return sum(pool.map(Job.run, jobs), Count())
-
-
-def pytest_command(name: str, *arguments: str) -> tuple[list[str], Path]:
-    """The command of a pytest run, and the report that it writes."""
-    report = JUNIT / f"{name}.xml"
-    return [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments], report
 
 
 def pytest(name: str, *arguments: str, env: dict[str, str] | None = None, limit: int = 20 * MINUTE) -> Count:
@@ -349,6 +308,14 @@ STEPS = {
     ),
     "training": Step("A model trained for real", training, group="extended"),
     "browser": Step("The page in Chromium", lambda: pytest("browser", "tests/browser")),
+}
+STEPS |= {
+    f"matrix-{name}": Step(
+        f"The supported matrix: ansible-core {name.removeprefix('core-')} on Python {cell.python}",
+        lambda name=name: matrix.matrix(name),  # type: ignore[misc]  # bound now, not when it is called
+        group="all" if name == matrix.CHEAPEST else "extended",
+    )
+    for name, cell in matrix.CELLS.items()
 }
 GROUPS = ("all", "extended")
 

@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"
+JUNIT = CACHE / "junit"
 BIN = Path(sys.executable).parent
 MINUTE = 60
 
@@ -99,6 +102,56 @@ def judged(status: int, count: Count) -> Count:
     if status == 0 and count.passed == 0:
         print("no test case was run", flush=True)
     return count if status == 0 and count.passed else count + Count(failed=1)
+
+
+@dataclass
+class Job:
+    """A command of a step in which two run at a time: its output is shown when it is ready."""
+
+    name: str
+    command: list[str]
+    cwd: Path = ROOT
+    env: dict[str, str] = field(default_factory=dict)
+    report: Path | None = None
+    #: What it has to end with, and to say.
+    status: int = 0
+    says: str = ""
+
+    def run(self) -> Count:
+        """Run it; a linter that finds nothing says nothing."""
+        start = time.monotonic()
+        if self.report:
+            self.report.unlink(missing_ok=True)
+        done = subprocess.run(
+            self.command,
+            cwd=self.cwd,
+            env=environment(NO_COLOR="1", **self.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=10 * MINUTE,
+            check=False,
+        )
+        if self.report:
+            count = judged(done.returncode, count_junit(self.report))
+        else:
+            count = verdict(int(done.returncode != self.status or self.says not in done.stdout))
+        said = f"\n{done.stdout}" if count.failed else ""
+        print(f"  {self.name}: {count} ({time.monotonic() - start:.0f} s){said}", flush=True)
+        return count
+
+
+def together(jobs: list[Job]) -> Count:
+    """Run jobs two at a time, in the given order."""
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        return sum(pool.map(Job.run, jobs), Count())
+
+
+def pytest_command(name: str, *arguments: str) -> tuple[list[str], Path]:
+    """The command of a pytest run, and the report that it writes."""
+    report = JUNIT / f"{name}.xml"
+    return [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments], report
 
 
 def tracked(*patterns: str) -> list[str]:

@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 BASE = os.environ.get("EE_BASE_IMAGE", "localhost/private-ai/base:latest")
 OPTIONS = os.environ.get("PODMAN_RUN_ARGS", "").split()
+#: The runtime is named before the command of Podman, limits after it.
+RUNTIME = OPTIONS[:2] if OPTIONS[:1] == ["--runtime"] else []
+LIMITS = OPTIONS[len(RUNTIME) :]
 SECRET = "hf_secretOfTheEnvironment01"
 
 
@@ -39,8 +42,7 @@ def call(*command: str, cwd: Path = ROOT, limit: float = 1800) -> str:
 
 def podman(*arguments: str, limit: float = 600) -> str:
     """Run Podman with the runtime that works here."""
-    runtime = OPTIONS[:2] if OPTIONS[:1] == ["--runtime"] else []
-    return call("podman", *runtime, *arguments, limit=limit)
+    return call("podman", *RUNTIME, *arguments, limit=limit)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +80,9 @@ def image(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     mounts = [path for path in ("/etc/pip.conf", "/etc/ssl/certs") if Path(path).exists()]
     podman(
         "build",
-        *(OPTIONS[2:] if OPTIONS[:1] == ["--runtime"] else OPTIONS),
+        # One layer for each stage, and nothing left when the image is removed.
+        "--layers=false",
+        *LIMITS,
         *(f"--volume={path}:{path}:ro" for path in mounts),
         f"--build-arg=EE_BASE_IMAGE={BASE}",
         f"--file={context / 'Containerfile'}",
@@ -113,10 +117,10 @@ class Job:
         done = subprocess.run(
             [
                 "podman",
-                *OPTIONS[:2],
+                *RUNTIME,
                 "run",
                 "--rm",
-                *OPTIONS[2:],
+                *LIMITS,
                 "--network=none",
                 "--user=1000:0",
                 "--cap-drop=all",
@@ -158,7 +162,7 @@ LOCAL = {"hosts": {"here": {"ansible_connection": "local", "ansible_python_inter
 
 
 def test_it_holds_what_playbooks_need(image: str) -> None:
-    run = ["run", "--rm", *OPTIONS[2:], "--network=none", "--user=1000:0", image]
+    run = ["run", "--rm", *LIMITS, "--network=none", "--user=1000:0", image]
     listed = podman(*run, "ansible-galaxy", "collection", "list")
     for name in ("private_ai.chatbot", "kubernetes.core", "containers.podman"):
         assert name in listed
@@ -168,13 +172,14 @@ def test_it_holds_what_playbooks_need(image: str) -> None:
 
 
 def test_status_runs_and_leaves_an_artefact(job: Job) -> None:
-    status, said = job.run(
-        "playbooks/status.yml", {"private": LOCAL, "public": LOCAL}, {"status_format": "json"}
-    )
+    # A credential comes as an extra variable, too.
+    variables = {"status_format": "json", "private_model_huggingface_token": SECRET}
+    status, said = job.run("playbooks/status.yml", {"private": LOCAL, "public": LOCAL}, variables)
     assert status == "successful", said
     report = job.stats()["private_ai_status"]
     assert set(report["halves"]) == {"private", "public"}
-    assert SECRET not in said
+    events = job.folder / "artifacts/job/job_events"
+    assert SECRET not in said + "".join(path.read_text() for path in events.glob("*.json"))
 
 
 def test_arguments_of_a_survey_are_refused_before_a_host_is_touched(job: Job) -> None:

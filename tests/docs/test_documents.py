@@ -81,7 +81,7 @@ def test_variables_and_playbooks_exist(document: Path) -> None:
     for role in (ROOT / "roles").iterdir():
         known |= set(yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8")))
     text = document.read_text(encoding="utf-8")
-    for name in re.findall(r"`((?:private_model|public_chatbot|skupper_site)_\w+)", text):
+    for name in re.findall(r"\b((?:private_model|public_chatbot|skupper_site)_\w+)", text):
         assert name in known, f"{document.name} names {name}, which no role has"
     for name in re.findall(r"playbooks/(\w+)\.yml", text):
         assert (ROOT / f"playbooks/{name}.yml").is_file(), f"{document.name} names playbooks/{name}.yml"

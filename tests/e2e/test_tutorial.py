@@ -1,0 +1,46 @@
+"""The commands of the quickstart's tutorial, as they stand there, on the quickstart that runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from tests.docs.commands import ROOT, commands
+from tests.e2e.quickstart_host import DATA_DIR
+
+TUTORIAL = ROOT / "docs/tutorial/quickstart.md"
+#: What the scenario does itself: it has a clone, and its last beat removes what was made.
+LEFT_OUT = ("git clone", "make down")
+#: What a reader sees after a command that begins so.
+SEEN = {
+    "curl -s http://127.0.0.1:8080": '"response"',
+    "curl -s http://127.0.0.1:8000": '"object":"list"',
+    "make status": "private half: UP",
+    ".venv/bin/ansible-playbook -i inventories/quickstart playbooks/verify.yml": "without a way out",
+    ".venv/bin/ansible-playbook -i inventories/quickstart site.yml": "Ask our model",
+    "make quickstart": "failed=0",
+}
+
+
+def test_every_command_of_the_tutorial_works_in_its_order() -> None:
+    mine = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))
+    }
+    lines = [one.line for one in commands(TUTORIAL) if not one.line.startswith(LEFT_OUT)]
+    assert "make quickstart" in lines[-1:], "the tutorial ends with the quickstart as it was"
+    for line in lines:
+        done = subprocess.run(
+            # An ordinary user's key is elsewhere, as the tutorial says.
+            ["bash", "-euo", "pipefail", "-c", line.replace("/var/lib/private-ai", str(DATA_DIR))],
+            cwd=ROOT,
+            env={**mine, "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
+        for beginning, seen in SEEN.items():
+            if line.startswith(beginning):
+                assert seen.replace(" ", "") in done.stdout.replace(" ", ""), f"{line}\n{done.stdout[-4000:]}"
