@@ -60,13 +60,13 @@ def kept(name: str, content: str) -> tuple[Path, Path]:
     return place, Path(tempfile.mkdtemp(prefix=".new-", dir=KEPT)) if not place.exists() else place
 
 
-def packages(name: str) -> Path:
-    """The directory with the packages of a cell, installed when they are not there."""
-    lock = ROOT / f"requirements/matrix-{name}.lock"
-    place, new = kept(name, lock.read_text(encoding="utf-8"))
+def packages(name: str, python: str) -> Path:
+    """The directory with what requirements/<name>.lock lists for a Python, installed when it is not there."""
+    lock = ROOT / f"requirements/{name}.lock"
+    place, new = kept(f"{name}-{python}", lock.read_text(encoding="utf-8"))
     if new != place:
         print(f"  -- the packages of {name}, once", flush=True)
-        wanted = ["--python", sys.executable, "--python-version", CELLS[name].python, "--target", str(new)]
+        wanted = ["--python", sys.executable, "--python-version", python, "--target", str(new)]
         run(str(BIN / "uv"), "pip", "install", "--quiet", *wanted, "--require-hashes", "-r", str(lock))
         new.rename(place)
     return place
@@ -111,12 +111,13 @@ def entrance(cell: Cell) -> list[str]:
 def jobs(name: str) -> list[Job]:
     """What a cell runs, the quickest first."""
     python = entrance(CELLS[name])
+    libraries = packages(f"matrix-{name}", CELLS[name].python)
     # The collections of the `ansible` package lie beside the tools of the tests, and Ansible is told where.
     others = next((BIN.parent / "lib").glob("python3*/site-packages"))
     plays = CACHE / "matrix"
     plays.mkdir(parents=True, exist_ok=True)
     settings = {
-        "PYTHONPATH": f"{packages(name)}:{ROOT / 'collections'}",
+        "PYTHONPATH": f"{libraries}:{ROOT / 'collections'}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PATH": f"/usr/local/bin:{os.environ['PATH']}:/usr/sbin:/sbin",
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),

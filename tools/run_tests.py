@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ansible_test_tree
+import importer
 import matrix
 from steps import (
     BIN,
@@ -215,7 +216,7 @@ def awx_environment() -> Count:
     built = play_target("setup_base_image")
     if built.failed:
         return built
-    return pytest("awx-environment", "tests/awx/test_environment.py", env=with_image())
+    return pytest("awx-environment", "tests/awx/test_environment.py", env=with_image(), limit=60 * MINUTE)
 
 
 def molecule(scenario: str, sandboxed: bool = False) -> Count:
@@ -309,6 +310,7 @@ STEPS = {
     "training": Step("A model trained for real", training, group="extended"),
     "browser": Step("The page in Chromium", lambda: pytest("browser", "tests/browser")),
 }
+STEPS["importer"] = Step("What Galaxy's importer says of the archive", importer.importer, group="extended")
 STEPS |= {
     f"matrix-{name}": Step(
         f"The supported matrix: ansible-core {name.removeprefix('core-')} on Python {cell.python}",

@@ -82,6 +82,9 @@ def test_surveys_ask_what_the_playbooks_take(awx: Awx, done: str) -> None:
     assert questions["private_model_source"]["default"] == source["default"]
     assert questions["private_model_source"]["question_description"].startswith(source["description"][0])
     assert questions["private_model_replicas"]["type"] == "integer"
+    path = awx.all("job_templates")["Private AI: rotate links"]["related"]["survey_spec"]
+    rotate = awx.call("GET", path.removeprefix("/api/v2/"))[1]["spec"]
+    assert [one["variable"] for one in rotate] == ["skupper_site_token_window", "skupper_site_wait_timeout"]
     path = awx.all("job_templates")["Private AI: tear down"]["related"]["survey_spec"].removeprefix(
         "/api/v2/"
     )

@@ -128,7 +128,7 @@ def test_archive_declares_its_dependencies(archive: Path) -> None:
         info = json.load(member)["collection_info"]
     assert (info["namespace"], info["name"]) == ("private_ai", "chatbot")
     assert all(re.match(r">=\d+\.\d+\.\d+", bound) for bound in info["dependencies"].values())
-    assert sorted(info["dependencies"]) == ["containers.podman", "kubernetes.core"]
+    assert sorted(info["dependencies"]) == ["community.general", "containers.podman", "kubernetes.core"]
 
 
 # --- The installed copy ----------------------------------------------------------------------------------
@@ -163,6 +163,18 @@ def test_site_reaches_both_sides_and_the_network(installed: Place) -> None:
     )
     for part in PARTS:
         assert part in listed
+
+
+@pytest.mark.parametrize("name", sorted(load("playbooks/vars/arguments.yml")["playbook_arguments"]))
+def test_arguments_of_a_playbook_are_looked_at_before_a_host(name: str) -> None:
+    """In its first play, on the control node; and where AWX has a template, its survey asks for them."""
+    first = load(f"playbooks/{name}.yml")[0]
+    assert (first["hosts"], first["gather_facts"]) == ("localhost", False)
+    (options,) = [task["ansible.builtin.validate_argument_spec"] for task in first["tasks"][:1]]
+    assert options["argument_spec"] == f"{{{{ '{name}' | private_ai.chatbot.playbook_options }}}}"
+    templates = (ROOT / "playbooks/vars/awx.yml").read_text(encoding="utf-8")
+    asked = dict(re.findall(r"playbook: playbooks/(\w+)\.yml(?:\n    survey: (\w+))?", templates))
+    assert asked.get(name, name) == name
 
 
 @pytest.mark.parametrize("role", ROLES)

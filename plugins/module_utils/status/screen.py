@@ -33,8 +33,42 @@ def report(hosts: t.Mapping[str, Facts], verification: t.Any = None) -> Facts:
         and not pending(hosts),
         "halves": halves,
         "verification": verification or None,
-        "hosts": {name: dict(facts) for name, facts in hosts.items()},
+        "hosts": {name: _told(facts) for name, facts in hosts.items()},
     }
+
+
+def _told(facts: Facts) -> Facts:
+    """Return what is told of a host: of a cluster's objects only who reaches what by them."""
+    told = {key: value for key, value in facts.items() if key != "exposed"}
+    return {**told, "access": cluster_access(facts.get("exposed") or [])}
+
+
+def cluster_access(objects: t.Iterable[Facts]) -> list[Facts]:
+    """Return who reaches the chatbot by a cluster's objects, and whom its network policies keep out."""
+    found = []
+    listed = list(objects)
+    guarded = any(one["kind"] == "NetworkPolicy" for one in listed)
+    for one in listed:
+        name, spec = f"{one['kind']} {one['metadata']['name']}", one.get("spec") or {}
+        if one["kind"] in ("Ingress", "Route", "HTTPRoute"):
+            rules = spec.get("rules") or [
+                {"host": host} for host in spec.get("hostnames") or [spec.get("host")]
+            ]
+            scheme = "https" if spec.get("tls") else "http"
+            how = ", ".join(f"{scheme}://{rule.get('host') or '*'}" for rule in rules)
+            found.append({"who": "visitors", "reaches": name, "how": how})
+        elif one["kind"] == "Service":
+            inside = spec.get("type", "ClusterIP") == "ClusterIP"
+            ports = ", ".join(str(port.get("nodePort") or port["port"]) for port in spec.get("ports") or [])
+            pods = "pods that a policy lets in" if guarded else "every pod of the cluster"
+            who = pods if inside else "visitors"
+            found.append({"who": who, "reaches": name, "how": f"{spec.get('type')}, port {ports}"})
+        elif one["kind"] == "NetworkPolicy":
+            who = "nobody but whom it lists" if spec.get("ingress") else "nobody"
+            chosen = (spec.get("podSelector") or {}).get("matchLabels") or {}
+            how = ", ".join(f"{key.rpartition('/')[2]}={value}" for key, value in sorted(chosen.items()))
+            found.append({"who": who, "reaches": f"pods of {name}", "how": how or "all of the namespace"})
+    return sorted(found, key=lambda one: one["reaches"])
 
 
 def half(side: str, hosts: t.Mapping[str, Facts]) -> Facts:
@@ -181,6 +215,11 @@ def _lifetimes(hosts: Facts) -> list[str]:
             soon = "  <-- SOON" if one["days"] < CERTIFICATE_DAYS else ""
             rows.append(f"{name}  {one['days']:>5} days  {one['path']}{soon}")
     for name, facts in hosts.items():
+        for one in facts.get("secrets") or []:
+            soon = "  <-- SOON" if one["days_left"] < CERTIFICATE_DAYS else ""
+            rows.append(
+                f"{name}  {one['days_left']:>5} days  Secret {one['secret']} ({one['subject']}){soon}"
+            )
         for one in (facts.get("skupper") or {}).get("grants", []):
             used = f"redeemed {one.get('redemptions_made', 0)} of {one.get('redemptions_allowed', 1)}"
             state = "usable" if one.get("usable") else "not usable"
@@ -191,11 +230,9 @@ def _lifetimes(hosts: Facts) -> list[str]:
 
 
 def _access(hosts: Facts) -> list[str]:
-    return [
-        f"{name}  {one['who']:<36} {one['reaches']:<22} {one['how']}"
-        for name, found in _each(hosts, "access")
-        for one in found
-    ]
+    found = [(name, one) for name, listed in _each(hosts, "access") for one in listed]
+    found += [(name, one) for name, facts in hosts.items() for one in facts.get("access") or []]
+    return [f"{name}  {one['who']:<36} {one['reaches']:<22} {one['how']}" for name, one in found]
 
 
 def _versions(hosts: Facts) -> list[str]:
@@ -218,7 +255,8 @@ def _verification(one: t.Any) -> list[str]:
 def _problems(hosts: Facts) -> list[str]:
     rows = [f"{name}  {one}" for name, found in _each(hosts, "problems") for one in found]
     return rows + [
-        f"{name}  Skupper: {facts['skupper_problem']}"
+        f"{name}  {what}: {facts[key]}"
         for name, facts in hosts.items()
-        if facts.get("skupper_problem")
+        for key, what in (("skupper_problem", "Skupper"), ("secrets_problem", "certificates of the cluster"))
+        if facts.get(key)
     ]

@@ -240,3 +240,38 @@ def test_a_cluster_tells_the_chatbots_replicas() -> None:
     }
     deployment["status"] = {"readyReplicas": 2}
     assert status_report({"east": {"sides": ["public"], "status": {}, "deployment": deployment}})["ok"]
+
+
+def test_a_cluster_tells_its_certificates_and_who_reaches_what() -> None:
+    def one(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+        return {"kind": kind, "metadata": {"name": name}, "spec": spec}
+
+    exposed = [
+        one("Ingress", "chatbot", rules=[{"host": "chat.example.com"}], tls=[{"secretName": "chatbot-tls"}]),
+        one("Service", "chatbot", type="ClusterIP", ports=[{"port": 5000}, {"port": 9464}]),
+        one("Service", "chatbot-nodeport", type="NodePort", ports=[{"port": 80, "nodePort": 30080}]),
+        one("NetworkPolicy", "chatbot-listener", podSelector={"matchLabels": {"a/b": "c"}}, ingress=[{}]),
+        one("NetworkPolicy", "shut", podSelector={}),
+        one("Route", "chatbot", host=None),
+        one("HTTPRoute", "chatbot", hostnames=["a.example", "b.example"]),
+    ]
+    secrets = [{"secret": "chatbot-tls", "subject": "CN=chat.example.com", "not_after": "x", "days_left": 9}]
+    facts = {"sides": ["public"], "status": {}, "exposed": exposed, "secrets": secrets}
+    found = status_report({"east": {**facts, "secrets_problem": "secrets is forbidden"}})
+    text = "\n".join(" ".join(line.split()) for line in found["screen"])
+    for words in (
+        "9 days Secret chatbot-tls (CN=chat.example.com) <-- SOON",
+        "visitors Ingress chatbot https://chat.example.com",
+        "pods that a policy lets in Service chatbot ClusterIP, port 5000, 9464",
+        "visitors Service chatbot-nodeport NodePort, port 30080",
+        "nobody but whom it lists pods of NetworkPolicy chatbot-listener b=c",
+        "nobody pods of NetworkPolicy shut all of the namespace",
+        "visitors Route chatbot http://*",
+        "visitors HTTPRoute chatbot http://a.example, http://b.example",
+        "certificates of the cluster: secrets is forbidden",
+    ):
+        assert words in text
+    assert "exposed" not in found["hosts"]["east"]
+    assert found["hosts"]["east"]["access"][0]["who"] == "visitors"
+    open_house = {**facts, "exposed": [exposed[1]]}
+    assert "every pod of the cluster" in "\n".join(status_report({"east": open_house})["screen"])
