@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.cli.playbook import PlaybookCLI
+from ansible.parsing.splitter import parse_kv
 
 from tests.docs.commands import ROOT, Command, commands
 
@@ -84,8 +86,6 @@ def playbook(name: str) -> Path:
 
 @pytest.mark.parametrize("command", [one for one in found() if one.program("ansible-playbook")], ids=str)
 def test_playbooks_options_and_variables_exist(command: Command) -> None:
-    from ansible.cli.playbook import PlaybookCLI
-
     for words in command.parts("ansible-playbook"):
         cli = PlaybookCLI(["ansible-playbook", *words[1:]])
         cli.init_parser()
@@ -99,7 +99,12 @@ def test_playbooks_options_and_variables_exist(command: Command) -> None:
             text = path.read_text(encoding="utf-8")
             own = set((ARGUMENTS.get(path.stem) or {}).get("options") or {})
             for given in options.extra_vars or []:
-                for variable in re.findall(r"(?:^|\s)(\w+)=", given):
+                if given.startswith("@"):
+                    continue
+                # As Ansible reads it: a value with a space needs quotes inside of the shell's.
+                values = yaml.safe_load(given) if given.startswith("{") else parse_kv(given)
+                assert "_raw_params" not in values, f"{command}: {given} is more than one word to Ansible"
+                for variable in values:
                     known = own | variables() | set(re.findall(r"-e (\w+)=", text))
                     assert variable in known, f"{command}: {path.name} takes no {variable}"
             for tag in options.tags or []:

@@ -207,3 +207,32 @@ def test_starts_at_boot_unless_stopped(generator: Path, tmp_path: Path, rootless
     assert f"WantedBy={target}" in service.splitlines()
     stopped, _ = generate(generator, tmp_path, MODEL, rootless=rootless, at_boot=False)
     assert "WantedBy=" not in stopped
+
+
+def verified(folder: Path) -> str:
+    """What systemd itself says of the services in a folder."""
+    services = sorted(str(path) for path in folder.glob("*.service"))
+    assert services
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *services], capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr + (f"status {done.returncode}" if done.returncode else "")
+
+
+def test_systemd_takes_the_services(generator: Path, tmp_path: Path) -> None:
+    """Generated as at a boot, then read by systemd's own parser: no unknown setting, no doubtful word."""
+    units, services = tmp_path / "units", tmp_path / "services"
+    units.mkdir()
+    services.mkdir()
+    for params in (MODEL, GATEWAY, AWKWARD):
+        spec = specs.normalise(params)
+        text = quadlet.render_unit(spec, "ab" * 32, rootless=False, cgroup_v1=False)
+        (units / quadlet.file_name(spec["name"])).write_text(text, encoding="utf-8")
+    subprocess.run(
+        [str(generator), str(services)], env={**os.environ, "QUADLET_UNIT_DIRS": str(units)}, check=True
+    )
+    assert verified(services) == ""
+    # It would have said so: a word that systemd does not know.
+    one = services / "private-ai-gateway.service"
+    one.write_text(one.read_text(encoding="utf-8").replace("Restart=always", "Restart=for-ever"))
+    assert "for-ever" in verified(services)
