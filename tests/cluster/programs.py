@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -167,7 +168,7 @@ def _stamp(release: str) -> str:
 
 def call(command: list[str], folder: Path, environment: dict[str, str]) -> None:
     """Run a command and tell how far it is; RuntimeError with the end of what it said when it fails."""
-    start = time.monotonic()
+    start, spent = time.monotonic(), _processor_seconds()
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             command,
@@ -196,6 +197,14 @@ def call(command: list[str], folder: Path, environment: dict[str, str]) -> None:
             output.seek(0)
             said = output.read()[-2000:]
             raise RuntimeError(f"{Path(command[0]).name} {command[1]} failed with {status}: {said}")
+    used = _processor_seconds() - spent
+    say(f"  ready after {time.monotonic() - start:.0f} s and {used:.0f} processor seconds")
+
+
+def _processor_seconds() -> float:
+    """What the commands that have ended took, whatever else the machine does meanwhile."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _lines(descriptor: int) -> int:

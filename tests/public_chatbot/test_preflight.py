@@ -41,6 +41,7 @@ def test_all_clusters_are_looked_at_before_the_run_stops(tmp_path: Path, place: 
         public_chatbot_namespace=place.namespace,
         public_chatbot_exposure="gateway",
         public_chatbot_path="chat/",
+        skupper_site_links=[{"to": "nowhere"}],
     )
     assert status != 0 and place.fingerprint() == before
     for words in (
@@ -48,5 +49,6 @@ def test_all_clusters_are_looked_at_before_the_run_stops(tmp_path: Path, place: 
         "it is not said where the image comes from",
         "public_chatbot_gateway is empty",
         "two: no API server answers at https://127.0.0.1:1",
+        "one: skupper_site_links names nowhere which is neither a host of the inventory",
     ):
         assert words in message, message
