@@ -1,8 +1,8 @@
 """The supported matrix: the collection on an ansible-core and a Python of its own.
 
 Where this host's Python is that of the cell, the cell runs with it; otherwise in a root file system of the
-cell's Debian release (mmdebstrap, kept in the cache, root only), where `podman` is this host's: Ansible and
-Python differ. Every cell takes the other collections from the `ansible` package of the tests.
+cell's Debian release (mmdebstrap, kept in the cache, root only), from which plays on this host reach it by
+connection `chroot`. Every cell takes the other collections from the `ansible` package of the tests.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from pathlib import Path
 from steps import BIN, CACHE, JUNIT, ROOT, Count, Job, together
 
 KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "private-ai-tests/matrix"
-#: What a cell's Python needs besides; `podman` comes from the host.
+#: What a cell's Python needs besides.
 PACKAGES = "python3,ca-certificates,iproute2,procps"
-PODMAN = '#!/bin/sh\nexec chroot /run/host /usr/bin/env podman "$@"\n'
 #: Targets of tests/integration that need nothing but files.
 TARGETS = ("api_key", "gguf_file", "model_store")
 
@@ -76,7 +75,7 @@ def root(release: str) -> Path:
     """The root file system of a Debian release, made when it is not there."""
     if os.geteuid():
         raise RuntimeError(f"a root file system of {release} needs root; run this cell as root")
-    place, new = kept(f"root-{release}", PACKAGES + PODMAN)
+    place, new = kept(f"root-{release}", PACKAGES)
     if new != place:
         print(f"  -- a root file system of Debian {release}, once", flush=True)
         mirror = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
@@ -85,9 +84,6 @@ def root(release: str) -> Path:
         run("mmdebstrap", "--quiet", *options, release, str(new), mirror)
         for mount in ("run/host", str(ROOT)[1:], str(KEPT)[1:]):
             (new / mount).mkdir(parents=True, exist_ok=True)
-        podman = new / "usr/local/bin/podman"
-        podman.write_text(PODMAN, encoding="utf-8")
-        podman.chmod(0o755)
         new.chmod(0o755)
         new.rename(place)
     return place
@@ -161,10 +157,16 @@ def jobs(name: str) -> list[Job]:
             f"private_ai.chatbot.{path.stem}" for path in (ROOT / folder).iterdir() if path.stem[0] != "_"
         )
         found += [job(f"documentation of every {kind}", "ansible", "doc", "-t", kind, "-j", *names)]
-    site = play("-i", "inventories/quickstart", "site.yml")
+    host = ["-i", "inventories/quickstart"]
+    if CELLS[name].python != HERE:
+        host += ["-e", "ansible_connection=community.general.chroot", "-e", "ansible_host=/run/host"]
+    site = play(*host, "site.yml")
     refused = job("an argument is refused", *site, "-e", "private_model_source=floppy")
     refused.status, refused.says = 2, "value of private_model_source must be one of: demo"
     found += [refused, job("site.yml, predicted", *site, "--check", "--diff")]
+    for playbook, arguments in (("status", ()), ("model", ("--check",))):
+        file = f"playbooks/{playbook}.yml"
+        found += [job(file, *play(*host, file, *arguments))]
     for target in TARGETS:
         path = plays / f"{target}.yml"
         path.write_text(json.dumps([{"hosts": "localhost", "gather_facts": True, "roles": [target]}]))
