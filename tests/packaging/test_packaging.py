@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
@@ -261,6 +262,30 @@ def test_versions_are_equal() -> None:
     assert list(load("changelogs/changelog.yaml")["releases"])[-1] == version
     variables = (ROOT / "roles/public_chatbot/vars/main.yml").read_text(encoding="utf-8")
     assert re.findall(r"private-ai/chatbot:([\d.]+)", variables) == [version]
+
+
+def test_release_notes_can_be_made_of_the_fragments(tmp_path: Path) -> None:
+    """As CONTRIBUTING.md says, in a copy; every entry of a fragment is in them."""
+    copy = tmp_path / "ansible_collections/private_ai/chatbot"
+    for path in repository_files():
+        name = str(path.relative_to(ROOT))
+        if name.startswith(("changelogs/", "plugins/", "meta/", "roles/")) or name in (
+            "galaxy.yml",
+            "CHANGELOG.md",
+        ):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(path.read_bytes())
+    said = Place(tmp_path).run("antsibull-changelog", "lint", cwd=copy)
+    assert said.strip() == ""
+    Place(tmp_path).run("antsibull-changelog", "release", "--version", "99.0.0", cwd=copy)
+    notes = re.sub(
+        r"(</?code>|[\W_])+", " ", html.unescape((copy / "CHANGELOG.md").read_text(encoding="utf-8"))
+    )
+    assert "v99 0 0" in notes
+    for path in sorted((ROOT / "changelogs/fragments").glob("*.yml")):
+        for section, entries in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+            for entry in entries if section != "trivial" else []:
+                assert re.sub(r"[\W_]+", " ", entry).strip() in notes, f"{path.name}: {entry}"
 
 
 def test_no_file_names_a_developer_machine() -> None:
