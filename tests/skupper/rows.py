@@ -132,7 +132,10 @@ def play(fixture: str, name: str, platform: str, folder: Path, tokens: dict[str,
     (folder / "scenario.json").write_text(json.dumps(play_this), encoding="utf-8")
     inner = [sys.executable, "-m", "skupper.replay", f"{folder}/scenario.json", f"{folder}/seen.json"]
     # What is shared is in a directory of its own: the files of a sandbox cannot be below what it shares.
-    command = sandbox.command(inner, container=scenario.get("container", False), share=[folder])
+    # Alone, the ports that it takes are those that were recorded; the server of the tokens is outside.
+    command = sandbox.command(
+        inner, container=scenario.get("container", False), share=[folder], alone=not tokens
+    )
     done = subprocess.run(
         command,
         env={**os.environ, "PYTHONPATH": str(STANDINS)},

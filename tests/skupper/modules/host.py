@@ -65,8 +65,6 @@ class Host:
         }
         command = sandbox.command(Agent.command(), container=container, share=[folder, BYTECODE])
         self.agent = Agent(command, self.environ)
-        # Sites that this host has already are none of the tests'.
-        self.run("rm", "-rf", str(NAMESPACES))
 
     def stop(self) -> None:
         """End what was started in it; its files go with it."""

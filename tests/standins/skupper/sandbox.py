@@ -1,11 +1,12 @@
 """Runs a command where it hurts nobody what a site writes as root.
 
-    sandbox.py [--container] [--keep DIRECTORY] [--share DIRECTORY] -- COMMAND...
+    sandbox.py [--container] [--keep DIRECTORY] [--share DIRECTORY] [--alone] -- COMMAND...
 
-The command sees this host's files. What it writes is gone afterwards, or is below DIRECTORY/upper with
-`--keep`: the same directory again goes on from there. A shared directory is the host's own, also to write.
-`/run` is empty. `--container` leaves the sign that makes Skupper believe that it runs in its own container;
-without it there is none, also on a host that has one. Needs root.
+The command sees this host's files, but for the sites that it has. What it writes is gone afterwards, or is
+below DIRECTORY/upper with `--keep`: the same directory again goes on from there. A shared directory is the
+host's own, also to write. `/run` is empty. With `--alone` it has a network of its own, in which no port is
+taken. `--container` leaves the sign that makes Skupper believe that it runs in its own container; without it
+there is none, also on a host that has one. Needs root.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Positional: work directory, sign of a container or nothing, shared directories up to `--`, the command.
+# Positional: work directory, sign of a container or '', `alone` or '', shared directories, `--`, command.
 SCRIPT = r"""
 set -eu
-work=$1 sign=$2
-shift 2
+work=$1 sign=$2 alone=$3
+shift 3
+[ -z "$alone" ] || ip link set lo up
+first=$([ -d "$work/upper" ] || echo yes)
 mkdir -p "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
+[ -z "$first" ] || rm -rf "$work/root/var/lib/skupper"
 for one in proc dev sys; do mount --rbind "/$one" "$work/root/$one"; done
 while [ "$1" != -- ]; do
   mkdir -p "$work/root$1"
@@ -38,7 +42,12 @@ exec chroot "$work/root" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"
 
 
 def command(
-    argv: list[str], *, container: bool = False, keep: Path | None = None, share: list[Path] | None = None
+    argv: list[str],
+    *,
+    container: bool = False,
+    keep: Path | None = None,
+    share: list[Path] | None = None,
+    alone: bool = False,
 ) -> list[str]:
     """The command line that runs `argv` in a sandbox; without `keep` its files are in memory."""
     if os.getuid():
@@ -56,12 +65,14 @@ def command(
     return [
         "unshare",
         "--mount",
+        *(["--net"] if alone else []),
         "--propagation",
         "private",
         *before,
         *inner,
         str(keep),
         sign,
+        "alone" if alone else "",
         *shared,
         "--",
         *argv,
@@ -74,11 +85,18 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--container", action="store_true")
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--share", type=Path, action="append", default=[])
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
-    argv = command(options.command, container=options.container, keep=options.keep, share=options.share)
+    argv = command(
+        options.command,
+        container=options.container,
+        keep=options.keep,
+        share=options.share,
+        alone=options.alone,
+    )
     return subprocess.run(argv, check=False).returncode
 
 
