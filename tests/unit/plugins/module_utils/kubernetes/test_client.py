@@ -40,7 +40,9 @@ assert issubclass(kube_config.oauthlib.oauth2.rfc6749.errors.InvalidClientIdErro
 
 @pytest.mark.parametrize("use", [NOTHING_TOO_MUCH, BEHIND_A_PROXY, OPENID_CONNECT])
 def test_what_is_seldom_needed_is_loaded_then(use: str) -> None:
-    environ = {**os.environ, "PYTHONPATH": str(Path(client.__file__).parents[6])}
+    # The library may be somewhere else than this Python's own packages.
+    places = [str(Path(client.__file__).parents[6]), *sys.path]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
     done = subprocess.run(
         [sys.executable, "-c", LOAD + use], env=environ, capture_output=True, text=True, check=False
     )
