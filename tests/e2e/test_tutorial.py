@@ -17,7 +17,7 @@ SEEN = {
     "curl -s http://127.0.0.1:8000": '"object":"list"',
     "make status": "private half: UP",
     ".venv/bin/ansible-playbook -i inventories/quickstart playbooks/verify.yml": "without a way out",
-    ".venv/bin/ansible-playbook -i inventories/quickstart site.yml": "Ask our model",
+    ".venv/bin/ansible-playbook -i inventories/quickstart site.yml": "failed=0",
     "make quickstart": "failed=0",
 }
 
