@@ -199,9 +199,14 @@ def training() -> Count:
     return built if built.failed else pytest("training", "tests/training/test_training.py", env=with_image())
 
 
+def cluster_programs() -> int:
+    """Build the test cluster's programs where they are not there; that has its own limit. The exit status."""
+    return call([sys.executable, "-m", "tests.cluster", "build"], limit=70 * MINUTE)
+
+
 def on_cluster(name: str, *paths: str) -> Count:
-    """Tests on Kubernetes. Its programs are built first where they are not there: that has its own limit."""
-    built = call([sys.executable, "-m", "tests.cluster", "build"], limit=70 * MINUTE)
+    """Tests on Kubernetes."""
+    built = cluster_programs()
     return verdict(built) if built else pytest(name, *paths)
 
 
@@ -209,6 +214,12 @@ def skupper() -> Count:
     """In two processes, which wait more than they work; a given cluster has only one of what tests change."""
     two = [] if os.environ.get("SKUPPER_TEST_KUBECONFIG") else ["-n", "2", "--dist", "loadgroup"]
     return on_cluster("skupper", "tests/skupper", "--ignore=tests/skupper/extended", *two)
+
+
+def hybrid() -> Count:
+    """The hybrid run, on the images that `molecule` built a moment ago."""
+    built = cluster_programs()
+    return verdict(built) if built else molecule("hybrid")
 
 
 def awx_environment() -> Count:
@@ -299,6 +310,7 @@ STEPS = {
         "The chatbot on real nodes: streams, updates, drains, limits, scaling",
         lambda: on_cluster("chatbot-nodes", "tests/chatbot_nodes"),
     ),
+    "hybrid": Step("The hybrid run: Podman, Kubernetes, stand-ins of Skupper", hybrid),
     "images": Step("The model server's image under its restrictions", images),
     "integration": Step("The modules on this host's Podman", integration),
     "converter": Step("Models converted, quantised and served", converter),

@@ -1,0 +1,71 @@
+"""Browser, Ingress, chatbot, network, gateway, model: a question through all, and a link that is cut."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.tabs import Tab
+from tests.hybrid.stage import BIN, ROOT, UNIT
+
+#: Milliseconds; the page looks every few seconds, and a link needs some to come up.
+PATIENCE = 60_000
+ABSENT = "The private model cannot be reached now"
+INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
+
+
+def router(verb: str) -> None:
+    """Start or stop the router of the private site: the link is gone with it."""
+    systemctl = BIN / "systemctl"
+    command = [str(systemctl) if systemctl.exists() else "systemctl", verb, UNIT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Whatever happens, the link is there afterwards."""
+    yield
+    router("start")
+
+
+def test_a_browser_is_answered_by_the_private_model(visitor: Tab) -> None:
+    expect(visitor.page.locator("#status-text")).to_have_text("Online", timeout=PATIENCE)
+    visitor.ask("What is this?")
+    assert len(visitor.answer().split()) > 5
+    assert visitor.page.locator(".error").count() == 0
+
+
+def test_a_link_that_is_cut_is_told_and_comes_back(visitor: Tab, restored: None) -> None:
+    page = visitor.page
+    router("stop")
+    expect(page.locator("#banner")).to_contain_text(ABSENT, timeout=PATIENCE)
+    visitor.ask("Is somebody there?")
+    expect(page.locator(".error")).to_contain_text("its link may be down")
+    router("start")
+    expect(page.locator("#banner")).to_be_hidden(timeout=PATIENCE)
+    page.click("[data-action=retry]")
+    visitor.answered()
+    expect(page.locator(".error")).to_have_count(0)
+    assert len(visitor.answer().split()) > 5
+
+
+def test_nothing_is_planned_for_what_is_as_it_should_be() -> None:
+    ansible = str(Path(sys.executable).parent / "ansible-playbook")
+    done = subprocess.run(
+        [ansible, "-i", INVENTORY, "site.yml", "--check", "--diff"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "changed:" not in done.stdout and "+++" not in done.stdout, done.stdout[-4000:]
