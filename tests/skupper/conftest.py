@@ -18,7 +18,7 @@ from rows import Row, Seen, scenarios
 from skupper.grant_server import GrantServer
 
 #: Their sites take the ports that Skupper's sites take on every host, so one follows the other.
-WELL_KNOWN_PORTS = ("modules", "role", "traffic", "test_role.py", "test_cli_rows.py")
+WELL_KNOWN_PORTS = ("modules", "test_hosts.py", "traffic", "test_role.py", "test_cli_rows.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
