@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.private_ai.chatbot.plugins.filter.tree_digest import tree_digest
 from ansible_collections.private_ai.chatbot.plugins.modules import converged
 
 
@@ -229,18 +228,3 @@ def test_a_note_that_was_damaged_is_none(host: Host) -> None:
     host.note()
     (host.data / "note.json").write_text("{")
     assert host.run()["stale"] == ["note"]
-
-
-def test_tree_digest(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/one.yml").write_text("1")
-    first = tree_digest([str(tmp_path)])
-    (tmp_path / "a/__pycache__").mkdir()
-    (tmp_path / "a/__pycache__/one.pyc").write_text("x")
-    assert tree_digest([str(tmp_path)]) == first
-    (tmp_path / "a/one.yml").write_text("2")
-    second = tree_digest([str(tmp_path)])
-    (tmp_path / "a/one.yml").rename(tmp_path / "a/two.yml")
-    assert len({first, second, tree_digest([str(tmp_path)])}) == 3
-    with pytest.raises(Exception, match="not a directory"):
-        tree_digest([str(tmp_path / "none")])
