@@ -204,7 +204,7 @@ def test_faults_of_the_server(model: Any, tmp_path: Path, fault: str, said: str)
 
 def test_a_busy_server_is_waited_for(model: Any) -> None:
     model.busy = 2
-    assert run(model)["evaluation"]["asked"] == 2
+    assert run(model, wait_timeout=60)["evaluation"]["asked"] == 2
     model.busy = 1000
     with pytest.raises(ask.AskError, match=r"status 503.*wait longer"):
         run(model, wait_timeout=1)
