@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,14 @@ from steps import (
 
 APP = ROOT / "chatbot_app"
 TARGETS = ROOT / "tests/integration/targets"
+#: Their sites take the ports that Skupper's sites take on every host, so one follows the other.
+SKUPPER_PORTS = [
+    "tests/skupper/modules",
+    "tests/skupper/traffic",
+    "tests/skupper/test_cli_rows.py",
+    "tests/skupper/role/test_hosts.py",
+    "tests/skupper/on_kubernetes/test_role.py",
+]
 
 
 def pytest(name: str, *arguments: str, env: dict[str, str] | None = None, limit: int = 20 * MINUTE) -> Count:
@@ -212,8 +221,15 @@ def on_cluster(name: str, *paths: str) -> Count:
 
 def skupper() -> Count:
     """In two processes, which wait more than they work; a given cluster has only one of what tests change."""
-    two = [] if os.environ.get("SKUPPER_TEST_KUBECONFIG") else ["-n", "2", "--dist", "loadgroup"]
-    return on_cluster("skupper", "tests/skupper", "--ignore=tests/skupper/extended", *two)
+    rest = ["tests/skupper", "--ignore=tests/skupper/extended"]
+    if os.environ.get("SKUPPER_TEST_KUBECONFIG"):
+        return on_cluster("skupper", *rest)
+    if built := cluster_programs():
+        return verdict(built)
+    rest += [f"--ignore={path}" for path in SKUPPER_PORTS]
+    with ThreadPoolExecutor() as pool:
+        ports = pool.submit(pytest, "skupper-ports", *SKUPPER_PORTS)
+        return pytest("skupper", *rest) + ports.result()
 
 
 def hybrid() -> Count:

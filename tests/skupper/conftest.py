@@ -17,18 +17,6 @@ import rows
 from rows import Row, Seen, scenarios
 from skupper.grant_server import GrantServer
 
-#: Their sites take the ports that Skupper's sites take on every host, so one follows the other.
-WELL_KNOWN_PORTS = ("modules", "test_hosts.py", "traffic", "test_role.py", "test_cli_rows.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what has to be in one process when several run: what shares ports, otherwise a file."""
-    here = Path(__file__).parent
-    for item in (one for one in items if one.path.is_relative_to(here)):
-        parts = item.path.relative_to(here).parts
-        group = "ports" if set(parts) & set(WELL_KNOWN_PORTS) else "/".join(parts)
-        item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session")
 def grant_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GrantServer]:
