@@ -33,6 +33,8 @@ podman_is_new() {
 python=python3
 if [ "$manager" = apt ]; then
   packages="podman runc netavark aardvark-dns uidmap slirp4netns fuse-overlayfs mmdebstrap iptables nftables iproute2 procps ca-certificates"
+  # The summary and the tutorial ask the model with it; RHEL and Fedora always have it.
+  packages="$packages curl"
   case "$family" in
     *" ubuntu "*) packages="$packages ubuntu-keyring" ;;
     *) packages="$packages debian-archive-keyring" ;;
