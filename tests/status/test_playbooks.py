@@ -23,7 +23,14 @@ def test_status_of_what_is_up_and_of_half_of_it(site: Site) -> None:
     half = site.report()
     assert half["halves"]["private"]["state"] == "degraded"
     assert any("gateway answers" in text for text in half["halves"]["private"]["wrong"])
-    assert any("model, seen by the chatbot" in text for text in half["halves"]["public"]["wrong"])
+
+    def missed() -> bool:
+        return any(
+            "model, seen by the chatbot" in text for text in site.report()["halves"]["public"]["wrong"]
+        )
+
+    # The chatbot keeps its connection, and what was said on it for some seconds.
+    wait_until(missed, 60, "the chatbot misses the model")
 
     away = site.report(reachable=False)
     assert away["halves"]["public"]["state"] == "down"

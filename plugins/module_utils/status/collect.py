@@ -174,7 +174,8 @@ class Host:
         parts.append(part("chatbot answers", "public", "up", f"{url}, version {found['version']}"))
         status, body = self.answer(url + "/api/backend-status")
         if status != 200:
-            self.problems.append(f"The chatbot does not tell the model's state: {body or f'HTTP {status}'}")
+            detail = f"the chatbot does not tell: {body or f'HTTP {status}'}"
+            parts.append(part("model, seen by the chatbot", "public", "down", detail))
             return found
         found["model"] = json.loads(body)
         state, reason = found["model"].get("status"), found["model"].get("reason")
