@@ -47,7 +47,15 @@ CHEAPEST = next((name for name, cell in CELLS.items() if cell.python == HERE), "
 
 def run(*command: str) -> None:
     """Run a command of the preparation; RuntimeError with what it said."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        # As in bootstrap.sh: uv takes the host's authorities only when it is told to.
+        env={**os.environ, "UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"},
+    )
     if done.returncode:
         raise RuntimeError(f"{shlex.join(command)}: {(done.stdout + done.stderr)[-2000:]}")
 
