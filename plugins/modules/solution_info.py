@@ -91,10 +91,10 @@ chatbot:
   type: dict
   sample: {url: "http://127.0.0.1:8080", version: 0.1.0, model: {status: online}}
 versions:
-  description: Versions of what answers.
+  description: Versions of what answers; InstructLab and llama-cpp-python as a running model server has them.
   returned: always
   type: dict
-  sample: {podman: 5.4.2, haproxy: 3.0.11, chatbot: 0.1.0}
+  sample: {podman: 5.4.2, haproxy: 3.0.11, chatbot: 0.1.0, instructlab: 0.26.1, llama-cpp-python: 0.3.36}
 certificates:
   description: Certificates of Skupper's sites on this host, the first to end first.
   returned: always

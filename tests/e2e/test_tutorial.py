@@ -13,12 +13,12 @@ TUTORIAL = ROOT / "docs/tutorial/quickstart.md"
 LEFT_OUT = ("git clone", "make down")
 #: What a reader sees after a command that begins so.
 SEEN = {
-    "curl -s http://127.0.0.1:8080": '"response"',
-    "curl -s http://127.0.0.1:8000": '"object":"list"',
-    "make status": "private half: UP",
-    ".venv/bin/ansible-playbook -i inventories/quickstart playbooks/verify.yml": "without a way out",
-    ".venv/bin/ansible-playbook -i inventories/quickstart site.yml": "failed=0",
-    "make quickstart": "failed=0",
+    "curl -s http://127.0.0.1:8080": ['"response"'],
+    "curl -s http://127.0.0.1:8000": ['"object":"list"'],
+    "make status": ["private half: UP", "instructlab 0.", "llama-cpp-python 0."],
+    ".venv/bin/ansible-playbook -i inventories/quickstart playbooks/verify.yml": ["without a way out"],
+    ".venv/bin/ansible-playbook -i inventories/quickstart site.yml": ["failed=0"],
+    "make quickstart": ["failed=0"],
 }
 
 
@@ -41,6 +41,5 @@ def test_every_command_of_the_tutorial_works_in_its_order() -> None:
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
-        for beginning, seen in SEEN.items():
-            if line.startswith(beginning):
-                assert seen.replace(" ", "") in done.stdout.replace(" ", ""), f"{line}\n{done.stdout[-4000:]}"
+        for seen in [one for beginning in SEEN if line.startswith(beginning) for one in SEEN[beginning]]:
+            assert seen.replace(" ", "") in done.stdout.replace(" ", ""), f"{line}\n{done.stdout[-4000:]}"

@@ -46,6 +46,7 @@ def test_a_cluster_tells_its_certificates_and_who_reaches_what(
     (certificate,) = web["secrets"]
     assert certificate["secret"] == "chatbot-tls" and "chat.example.com" in certificate["subject"]
     assert certificate["days_left"] > 300
+    assert web["versions"] == {"chatbot image": given["public_chatbot_image"]}
     reached = {(one["who"], one["reaches"]): one["how"] for one in web["access"]}
     assert reached["visitors", "Ingress chatbot"] == "https://chat.example.com"
     assert "NetworkPolicy chatbot-listener" in str(sorted(reached))

@@ -14,6 +14,7 @@ def test_status_of_what_is_up_and_of_half_of_it(site: Site) -> None:
     wait_until(lambda: site.report()["ok"], 60, "both halves are up")
     screen = site.play("status")
     assert re.search(r"\bprivate half: UP\n +public half:  UP\n", screen)
+    assert "instructlab 0.26.1, llama-cpp-python 0.3.36" in screen
     assert SECRETS["key"] not in screen
     as_json = site.play("status", "-e", "status_format=json").partition("msg: |-")[2].partition("\n\n")[0]
     assert json.loads(as_json)["halves"]["private"]["state"] == "up"

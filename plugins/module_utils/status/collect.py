@@ -24,6 +24,12 @@ from ..store import Store
 from .host_metrics import certificates, not_after
 
 DAY = 86400
+#: What a model is served with.
+MODEL_SERVER = ("instructlab", "llama-cpp-python")
+_ASK_VERSIONS = (
+    "import importlib.metadata as m, json, sys\n"
+    "print(json.dumps({name: one.version for name in sys.argv[1:] for one in m.distributions(name=name)}))"
+)
 
 Facts = dict[str, t.Any]
 #: ``(url, headers) -> (status, body)``; OSError when nobody answers.
@@ -80,7 +86,7 @@ class Host:
             "gateway": gateway,
             "model": model,
             "chatbot": chatbot,
-            "versions": self.versions(gateway, chatbot),
+            "versions": {**self.versions(gateway, chatbot), **self.model_server_versions(running)},
             "certificates": self.ends_of_certificates(),
             "access": self.access(running),
             "problems": self.problems,
@@ -224,6 +230,19 @@ class Host:
             "chatbot": (chatbot or {}).get("version"),
         }
         return {name: version for name, version in found.items() if version}
+
+    def model_server_versions(self, listed: t.Sequence[Facts]) -> Facts:
+        """Return what serves the model, as one of its running containers tells."""
+        for one in listed:
+            name = str((one.get("Names") or ["?"])[0])
+            if one.get("State") != "running" or not re.match(r"private-ai-model-\d+$", name):
+                continue
+            try:
+                asked = ["exec", name, "python3", "-c", _ASK_VERSIONS, *MODEL_SERVER]
+                return dict(self.podman.run_json(asked, timeout=30))
+            except (PodmanError, OSError) as error:
+                self.problems.append(f"{name} does not tell what it serves with: {error}")
+        return {}
 
     def access(self, listed: t.Sequence[Facts]) -> list[Facts]:
         """Return who can reach what on this host, from the ports that are published now."""

@@ -40,7 +40,23 @@ def report(hosts: t.Mapping[str, Facts], verification: t.Any = None) -> Facts:
 def _told(facts: Facts) -> Facts:
     """Return what is told of a host: of a cluster's objects only who reaches what by them."""
     told = {key: value for key, value in facts.items() if key != "exposed"}
-    return {**told, "access": cluster_access(facts.get("exposed") or [])}
+    return {**told, "access": cluster_access(facts.get("exposed") or []), "versions": versions(facts)}
+
+
+def versions(facts: Facts) -> dict[str, str]:
+    """Return the versions of everything that this host could ask; what did not answer is not in it."""
+    found: Facts = dict((facts.get("status") or {}).get("versions") or {})
+    skupper = facts.get("skupper") or {}
+    for part, version in (skupper.get("versions") or {}).items():
+        found[f"skupper {part}"] = version
+    for site in skupper.get("sites") or []:
+        # Each site's routers are of the version that its site tells the network.
+        for one in site.get("network") or []:
+            found[f"skupper site {one.get('name')}"] = one.get("version")
+    spec = (facts.get("deployment") or {}).get("spec") or {}
+    for one in ((spec.get("template") or {}).get("spec") or {}).get("containers") or []:
+        found[f"{one['name']} image"] = one["image"]
+    return {part: str(version) for part, version in found.items() if version}
 
 
 def cluster_access(objects: t.Iterable[Facts]) -> list[Facts]:
@@ -237,8 +253,9 @@ def _access(hosts: Facts) -> list[str]:
 
 def _versions(hosts: Facts) -> list[str]:
     return [
-        f"{name}  " + ", ".join(f"{what} {version}" for what, version in sorted(found.items()))
-        for name, found in _each(hosts, "versions")
+        f"{name}  " + ", ".join(f"{what} {version}" for what, version in sorted(facts["versions"].items()))
+        for name, facts in hosts.items()
+        if facts["versions"]
     ]
 
 

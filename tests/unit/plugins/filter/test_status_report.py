@@ -27,6 +27,7 @@ haproxy_server_status{proxy="model",server="model-1",state="DOWN"} 0
 haproxy_server_status{proxy="model",server="model-1",state="UP"} 1
 haproxy_server_status{proxy="model",server="model-2",state="UP"} 0
 """
+SERVED_WITH = {"instructlab": "0.26.1", "llama-cpp-python": "0.3.36"}
 STATUS = {"queued": 3, "active": 1, "up": 1, "limit": 100}
 
 
@@ -42,7 +43,7 @@ def container(name: str, state: str = "running", *ports: tuple[str, int]) -> dic
 
 
 ALL = [
-    container("private-ai-model-1"),
+    container("private-ai-model-2"),
     container("private-ai-gateway", "running", ("127.0.0.1", 8000)),
     container("private-ai-chatbot", "running", ("", 8080)),
     container("private-ai-trial", "exited"),
@@ -53,13 +54,21 @@ def host(
     tmp_path: Path,
     containers: list[dict[str, Any]] | None,
     answers: Mapping[str, tuple[int, str]],
+    served: bool = True,
     **more: Any,
 ) -> Host:
-    """A host with these containers (None: no Podman) whose addresses answer so; others refuse."""
+    """A host with these containers (None: no Podman) whose addresses answer so; others refuse.
+
+    :param served: whether the model server has a Python that tells its packages.
+    """
 
     def podman(argv: list[str], **kwargs: Any) -> tuple[int, str, str]:
         if containers is None:
             return 127, "", "podman: not found"
+        if "exec" in argv:
+            asked_in = argv[argv.index("exec") + 1]
+            assert asked_in == "private-ai-model-2", "only a model server that runs is asked"
+            return (0, json.dumps(SERVED_WITH), "") if served else (126, "", "no python3 in it")
         return (0, json.dumps(containers), "") if "ps" in argv else (0, "podman version 5.4.2\n", "")
 
     asked: list[tuple[str, Mapping[str, str]]] = []
@@ -104,7 +113,7 @@ def test_everything_is_up(tmp_path: Path) -> None:
     assert set(states(facts).values()) == {"up"}
     assert facts["gateway"]["replicas"] == [{"name": "model-1", "up": True}, {"name": "model-2", "up": False}]
     assert (facts["gateway"]["queued"], facts["gateway"]["version"]) == (3, "3.0.11-1")
-    assert facts["versions"] == {"podman": "5.4.2", "haproxy": "3.0.11-1", "chatbot": "0.1.0"}
+    assert facts["versions"] == {"podman": "5.4.2", "haproxy": "3.0.11-1", "chatbot": "0.1.0", **SERVED_WITH}
     assert {"who": "this host", "reaches": "private-ai-gateway", "how": "127.0.0.1:8000"} in facts["access"]
     assert {
         "who": "whoever reaches 0.0.0.0",
@@ -154,6 +163,43 @@ def test_a_stopped_container_and_a_model_without_replicas(tmp_path: Path) -> Non
     assert states(facts)["gateway answers"] == "down"
     (seen,) = [one for one in facts["parts"] if one["part"] == "model, seen by the chatbot"]
     assert (seen["state"], seen["detail"]) == ("down", "offline: no_replica")
+
+
+def test_versions_of_what_serves_when_half_is_down(tmp_path: Path) -> None:
+    facts = host(tmp_path, [container("private-ai-model-1", "exited"), *ALL], {}).facts()
+    assert facts["versions"] == {"podman": "5.4.2", **SERVED_WITH}
+    facts = host(tmp_path, ALL, ANSWERS, served=False).facts()
+    assert "instructlab" not in facts["versions"] and facts["versions"]["haproxy"] == "3.0.11-1"
+    assert [text.partition(" does not tell")[0] for text in facts["problems"]] == ["private-ai-model-2"]
+    facts = host(tmp_path, [container("private-ai-model-1", "exited")], {}).facts()
+    assert facts["versions"] == {"podman": "5.4.2"} and not facts["problems"]
+
+
+def test_versions_on_the_screen_and_in_the_report(tmp_path: Path) -> None:
+    network = [{"name": "public", "version": "2.2.1"}, {"name": "old-private", "version": "2.1.0"}]
+    skupper = {
+        "versions": {"cli": "2.2.1", "controller": None},
+        "sites": [{"name": "public", "status": "Ready", "network": network}],
+    }
+    vault = {"sides": ["private"], "status": host(tmp_path, ALL, ANSWERS, sides=["private"]).facts()}
+    container_of_it = {"name": "chatbot", "image": "registry.example.com/chatbot@sha256:12"}
+    spec = {"replicas": 1, "template": {"spec": {"containers": [container_of_it]}}}
+    deployment = {"metadata": {"name": "chatbot"}, "spec": spec, "status": {"readyReplicas": 1}}
+    east = {"sides": ["public"], "skupper": skupper, "deployment": deployment}
+    west = {"sides": ["public"], "unreachable": "timed out"}
+    found = status_report({"vault": vault, "east": east, "west": west})
+    assert found["hosts"]["east"]["versions"] == {
+        "skupper cli": "2.2.1",
+        "skupper site public": "2.2.1",
+        "skupper site old-private": "2.1.0",
+        "chatbot image": "registry.example.com/chatbot@sha256:12",
+    }
+    assert found["hosts"]["west"]["versions"] == {}
+    text = "\n".join(found["screen"])
+    assert "vault  haproxy 3.0.11-1, instructlab 0.26.1, llama-cpp-python 0.3.36, podman 5.4.2" in text
+    assert (
+        "east  chatbot image registry.example.com/chatbot@sha256:12, skupper cli 2.2.1, skupper site" in text
+    )
 
 
 def test_a_refused_key_is_a_problem_not_an_outage(tmp_path: Path) -> None:
