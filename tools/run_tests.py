@@ -205,7 +205,8 @@ def pipeline(extended: bool) -> Count:
 def training() -> Count:
     """The trainer's image, built where it is not there; the demo model learns what it did not know."""
     built = play_target("setup_trainer_image")
-    return built if built.failed else pytest("training", "tests/training/test_training.py", env=with_image())
+    tests = "tests/training/test_training.py"
+    return built if built.failed else pytest("training", tests, env=with_image(), limit=60 * MINUTE)
 
 
 def cluster_programs() -> int:
@@ -259,7 +260,7 @@ def molecule(scenario: str, sandboxed: bool = False) -> Count:
         if sandboxed:
             sandbox = [sys.executable, str(ROOT / "tests/standins/skupper/sandbox.py")]
             command = [*sandbox, "--share", str(ROOT), "--", *command]
-        status = call(command, env=env, limit=45 * MINUTE)
+        status = call(command, env=env, limit=60 * MINUTE)
     checks = count_junit(report)
     if checks == Count():
         print("molecule: verify reported no check", flush=True)

@@ -57,7 +57,7 @@ def in_image(
         f"--entrypoint={entrypoint}",
     ]
     return subprocess.run(
-        [*command, image, *arguments], capture_output=True, text=True, timeout=300, check=False
+        [*command, image, *arguments], capture_output=True, text=True, timeout=1200, check=False
     )
 
 
@@ -67,10 +67,10 @@ class Run:
     module = MODULE
 
     def __init__(self, folder: Path, params: dict[str, Any]) -> None:
-        self.progress = folder / "progress"
+        self.progress, self.log = folder / "progress", folder / "log"
         self.progress.write_text("")
         arguments = folder / "arguments.json"
-        own = {"progress_file": str(self.progress), "log_file": str(folder / "log"), **options()}
+        own = {"progress_file": str(self.progress), "log_file": str(self.log), **options()}
         chosen = {name: value for name, value in {**own, **params}.items() if value is not None}
         arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": chosen}))
         self.process = subprocess.Popen(
@@ -92,8 +92,19 @@ class Run:
         return text in self.progress.read_text()
 
     def result(self, limit: float = 400) -> dict[str, Any]:
-        """Wait for its end, so many seconds at most, and return what it says."""
-        output, _ = self.process.communicate(timeout=limit)
+        """Wait for its end and return what it says; it may not be silent for so many seconds."""
+        heard, before = time.monotonic(), 0
+        while True:
+            try:
+                output, _ = self.process.communicate(timeout=1)
+                break
+            except subprocess.TimeoutExpired:
+                now = sum(file.stat().st_size for file in (self.progress, self.log) if file.exists())
+                heard = heard if now == before else time.monotonic()
+                assert time.monotonic() < heard + limit, (
+                    f"silent for {limit} s: {self.progress.read_text()[-400:]}"
+                )
+                before = now
         found: dict[str, Any] = json.loads(output[output.index("{") :])
         return found
 

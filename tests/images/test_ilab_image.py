@@ -118,6 +118,11 @@ def test_unknown_pre_tokenizer_is_named(tmp_path: Path) -> None:
         ("text.gguf", lambda data: b"hello, I am not a model\n" * 99, "not in GGUF format"),
         ("foreign.gguf", lambda data: data.replace(b"qwen2", b"qwenX"), "architecture 'qwenX'"),
         ("hollow.gguf", lambda data: data.replace(b"blk.1.ffn_up", b"blk.1.ffn_xx"), "lacks the tensor"),
+        (
+            "zeros.gguf",
+            lambda data: data[: len(data) // 3] + bytes(len(data) - len(data) // 3),
+            "without a word",
+        ),
     ],
 )
 def test_bad_file_is_refused_with_its_reason(

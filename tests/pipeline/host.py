@@ -134,11 +134,22 @@ class Host:
             command, cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT, text=True
         )
 
-    def play(self, playbook: str | Path | None = None, **variables: Any) -> tuple[int, str]:
+    def play(self, playbook: str | Path | None = None, *words: str, **variables: Any) -> tuple[int, str]:
         """Run a play to its end: (status, output on one line)."""
-        with self.start(self.command(playbook or self.site, **variables)) as process:
+        with self.start([*self.command(playbook or self.site, **variables), *words]) as process:
             said, _ = process.communicate(timeout=2400)
         return process.returncode, " ".join(said.split())
+
+    def check(self, **variables: Any) -> tuple[int, str]:
+        """What the role foresees."""
+        return self.play(self.site, "--check", **variables)
+
+    def unchanged(self, **variables: Any) -> None:
+        """A run after which nothing is different, and in which no step had to look for itself."""
+        status, said = self.play(self.site, "-v", **variables)
+        stale = re.findall(r"stale: (?:\[\]|- \S+(?: - \S+)*)", said)
+        assert status == 0 and changed(said) == 0, said[-3000:]
+        assert "Glance |" in said and "Store |" not in said, f"every step looked for itself: {stale}"
 
     def step(self, name: str, **variables: Any) -> tuple[int, str]:
         """One step of playbooks/model.yml."""

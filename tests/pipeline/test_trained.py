@@ -110,9 +110,7 @@ def test_learns_and_takes_over_under_a_running_chat(host: Host, page: RealStack,
 
 def test_unchanged_trains_nothing_again(host: Host) -> None:
     """No step looks for itself."""
-    status, said = host.play(**trained(host))
-    assert status == 0 and changed(said) == 0, said[-3000:]
-    assert "Glance |" in said and "Store |" not in said, "the steps looked for themselves"
+    host.unchanged(**trained(host))
 
 
 @pytest.mark.extended
@@ -129,3 +127,20 @@ def test_back_to_the_model_before(host: Host) -> None:
     assert host.served()["previous"]["provenance"]["data_rows"] == 200
     status, said = host.step("promote", **trained(host))
     assert status == 0 and host.served()["current"]["provenance"]["data_rows"] == 200, said[-3000:]
+
+
+@pytest.mark.extended
+def test_killed_while_it_trains(host: Host) -> None:
+    """What is served goes on, and the run after goes on where the last checkpoint is."""
+    before, progress = host.served(), host.folder / "progress"
+    progress.write_text("")
+    less = {**trained(host), "private_model_training_epochs": 2, "private_model_evaluation_minimums": {}}
+    less["private_model_progress_file"] = str(progress)
+    with Visitor(host) as visitor:
+        assert host.kill_when(lambda said: "epoch 2 of 2, step" in progress.read_text(), **less)
+        assert host.served() == before
+        status, said = host.play(**less)
+    assert status == 0 and "going on after epoch 1 of 2" in progress.read_text(), said[-3000:]
+    assert visitor.answers and not visitor.failures, visitor.failures[:3]
+    assert host.served()["previous"] == before["current"]
+    host.unchanged(**less)

@@ -225,7 +225,7 @@ def test_weights_that_load_and_answer_nothing(host: Host) -> None:
     """The header is right, what follows is zeros: only the trial finds out."""
     content = renamed("f")
     hollow = content[: len(content) // 3] + bytes(len(content) - len(content) // 3)
-    refused(host, "did not load and answer", **place(host, "hollow.gguf", hollow))
+    refused(host, "answered without a word", **place(host, "hollow.gguf", hollow))
     assert "private-ai-trial" not in podman("ps", "--all")
 
 

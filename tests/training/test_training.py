@@ -81,7 +81,7 @@ def test_learns_and_survives_a_kill(place: Path) -> None:
     assert not (place / "out/own").exists()
 
     again = Train(place / "first", options(place))
-    made = again.result(limit=900)
+    made = again.result()
     assert made.get("changed"), made
     outcome = made["training"]["outcome"]
     assert again.said("going on after epoch 2 of 7") or again.said("going on after epoch 3 of 7")
@@ -158,7 +158,7 @@ def test_a_teacher_writes_more_rows(place: Path, teacher: Teacher) -> None:
     # One more is ilab's question whether the server takes several at once.
     prompts = len(teacher.prompts)
     assert len([text for text in teacher.prompts if "Orvalhin" in str(text)]) == 15
-    made = Train(place / "first", options(place, **own)).result(limit=900)
+    made = Train(place / "first", options(place, **own)).result()
     assert made.get("changed"), made
     assert len(teacher.prompts) == prompts, "the teacher was asked again"
     record = made["training"]

@@ -19,6 +19,7 @@ import typing as t
 
 from ansible.module_utils.urls import open_url
 
+from .. import processor as abilities
 from .. import recipe
 from .client import PodmanClient
 from .service import observe
@@ -91,13 +92,12 @@ def units(systemd: Systemd, environ: t.Mapping[str, str], found: t.Iterable[str]
 
 
 def processor() -> str:
-    """Return a checksum of what the processor can do: images are built for it."""
+    """Return the key of what the processor can do: images are built for it. Empty where it does not say."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            found = re.search(r"(?m)^(?:flags|Features)\s*:.*$", stream.read())
-    except OSError:
+            return abilities.key(stream.read())
+    except (OSError, ValueError):
         return ""
-    return recipe.digest(found.group() if found else "")
 
 
 def answers(url: str, key: str) -> str:

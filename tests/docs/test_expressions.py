@@ -1,0 +1,80 @@
+"""Expressions of the roles that look for text, as Ansible computes them: it doubles backslashes itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted((ROOT / "roles").iterdir())
+PARTS = ("defaults", "handlers", "meta", "tasks", "vars")
+CPUINFO = "processor\t: 0\nflags\t\t: fpu sse2 {}\n"
+#: As a server of the chatbot tells its answer, in pieces.
+ANSWER = ['The "key"\n', "\\o/ é", " end"]
+
+
+def computed(folder: Path, expressions: dict[str, str], **variables: Any) -> dict[str, Any]:
+    """What expressions come to, in a play on this host."""
+    task = {"ansible.builtin.copy": {"content": "{{ asked | to_json }}", "dest": str(folder / "found.json")}}
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{**task, "vars": {"asked": expressions}}]}
+    (folder / "vars.json").write_text(json.dumps(variables))
+    (folder / "play.json").write_text(json.dumps([{**play, "vars_files": [str(folder / "vars.json")]}]))
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
+    command += ["-e", f"ansible_python_interpreter={sys.executable}", str(folder / "play.json")]
+    own = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    return found
+
+
+def test_what_is_looked_for_is_found(tmp_path: Path) -> None:
+    """Images are built anew for another processor; an answer is told with its quotation marks."""
+    own = yaml.safe_load((ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8"))
+    checks = yaml.safe_load((ROOT / "roles/public_chatbot/tasks/verify.yml").read_text(encoding="utf-8"))
+    answer = next(task for task in checks if "__public_chatbot_answer" in task.get("vars", {}))["vars"]
+    key: str = own["__private_model_cpu_key"]
+    expressions = {"one": key, "answer": answer["__public_chatbot_answer"]}
+    expressions["other"] = key.replace("__private_model_cpuinfo", "other_cpuinfo")
+    events = [json.dumps({"delta": {"content": piece}}, ensure_ascii=False) for piece in ANSWER]
+    found = computed(
+        tmp_path,
+        expressions,
+        private_model_image_cpu="native",
+        __private_model_cpuinfo={"content": base64.b64encode(CPUINFO.format("avx2").encode()).decode()},
+        other_cpuinfo={"content": base64.b64encode(CPUINFO.format("avx512f").encode()).decode()},
+        __public_chatbot_content="".join(f"data: {event}\n\n" for event in events),
+    )
+    assert found["answer"] == "".join(ANSWER)
+    assert re.fullmatch("[0-9a-f]{12}", found["one"]) and found["one"] != found["other"]
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every text in what a YAML file holds."""
+    if isinstance(node, dict):
+        node = [*node, *node.values()]
+    if isinstance(node, list):
+        for one in node:
+            yield from texts(one)
+    if isinstance(node, str):
+        yield node
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_no_class_of_characters_has_two_backslashes(role: Path) -> None:
+    r"""`\\s` is a backslash and an s for Ansible: nothing is ever found by it."""
+    files = [file for part in PARTS for file in role.glob(f"{part}/**/*.yml")]
+    found = [text for file in files for text in texts(yaml.safe_load(file.read_text(encoding="utf-8")))]
+    assert len(found) > 100 and not [text for text in found if re.search(r"\\\\[sdwbSDWB(]", text)]
