@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,9 @@ NODE_PORTS = range(30000, 32767)
 
 
 @pytest.fixture
-def model() -> Iterator[Replica]:
-    """The paced stand-in for a model."""
-    one = Replica(rate=100, tokens=20)
+def model(request: pytest.FixtureRequest) -> Iterator[Replica]:
+    """The paced stand-in for a model; a parameter is how many tokens a second it says."""
+    one = Replica(rate=getattr(request, "param", 100), tokens=20)
     yield one
     one.stop()
 
@@ -66,6 +68,31 @@ def is_free(port: int) -> bool:
     return True
 
 
+@pytest.fixture
+def keeper(page: int) -> Iterator[int]:
+    """A proxy that keeps every answer back until it is whole; its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name: self.headers[name] for name in ("Content-Type", "X-Chatbot-Events")}
+            url = f"http://127.0.0.1:{page}{self.path}"
+            answer = httpx.post(url, content=body, headers=headers, timeout=60, trust_env=False)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
 def verify(folder: Path, **variables: Any) -> tuple[int, dict[str, Any], str]:
     """Run the playbook on this host as the public side: status, report, output."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}
@@ -96,6 +123,19 @@ def test_a_page_that_answers_and_one_that_does_not(tmp_path: Path, page: int, mo
     good, line = lines(report)["answer"]
     assert status != 0 and not report["ok"] and not good and "FAILED to answer: " in line
     assert "FAILED to answer" in said
+
+
+@pytest.mark.parametrize("model", [10], indirect=True)
+def test_a_proxy_that_keeps_words_back(tmp_path: Path, page: int, keeper: int) -> None:
+    status, report, _said = verify(tmp_path, public_chatbot_platform="podman", public_chatbot_port=page)
+    good, line = lines(report)["streaming"]
+    assert status == 0 and good and "web: words come as they are said, " in line
+    status, report, said = verify(tmp_path, public_chatbot_platform="podman", public_chatbot_port=keeper)
+    found = lines(report)
+    assert found["answer"][0], "the answer itself is whole"
+    good, line = found["streaming"]
+    assert status != 0 and not good and "FAILED: the words come together at the end" in line
+    assert "switch off its buffering" in " ".join(said.split())
 
 
 def test_the_form_on_a_cluster(tmp_path: Path, page: int, place: Place) -> None:
