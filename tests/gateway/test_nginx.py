@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -22,10 +25,11 @@ from tests.gateway.gateway_stack import INNER_KEY, ROOT, Replica, free_ports, wa
 DEBIAN = Path("/etc/nginx/nginx.conf")
 #: Longer than NGINX waits for a word of the page: 60 s.
 SILENCE = 65
+LOG = "warnings.log"
 
 
-def configuration(folder: Path, page: str, port: int) -> str:
-    """Debian's own, but for its places, and one site."""
+def configuration(folder: Path, page: str, port: int, more: str) -> str:
+    """Debian's own, but for its places, and one site that warns, has a small buffer, and `more`."""
     text = DEBIAN.read_text()
     others = "include /etc/nginx/conf.d/*.conf;", "include /etc/nginx/modules-enabled/*.conf;"
     for one in others:
@@ -33,7 +37,10 @@ def configuration(folder: Path, page: str, port: int) -> str:
         text = text.replace(one, "")
     for place in ("/run/nginx.pid", "/var/log/nginx/error.log", "/var/log/nginx/access.log"):
         text = text.replace(place, str(folder / Path(place).name))
-    site = f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {page}; }} }}"
+    log = f"error_log {folder / LOG} warn;"
+    site = (
+        f"server {{ listen 127.0.0.1:{port} sndbuf=16k; {log} {more} location / {{ proxy_pass {page}; }} }}"
+    )
     before, marked, after = text.partition("include /etc/nginx/sites-enabled/*;")
     assert marked, f"{DEBIAN} includes no sites"
     return f"{before}{site}{after}"
@@ -47,13 +54,13 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture
-def behind_nginx(tmp_path: Path) -> Iterator[Callable[[float], str]]:
+def behind_nginx(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Starts a model of so many tokens a second, the page before it, and NGINX; returns NGINX's address."""
     processes: list[subprocess.Popen[bytes]] = []
     models: list[Replica] = []
 
-    def start(rate: float) -> str:
-        models.append(Replica(rate=rate, tokens=100))
+    def start(rate: float, count: int = 100, more: str = "") -> str:
+        models.append(Replica(rate=rate, tokens=count))
         page_port, metrics_port, port = free_ports(3)
         settings = {
             "ADDRESS": f"http://127.0.0.1:{models[-1].port}",
@@ -67,7 +74,7 @@ def behind_nginx(tmp_path: Path) -> Iterator[Callable[[float], str]]:
         processes.append(subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL))
         page = f"http://127.0.0.1:{page_port}"
         file = tmp_path / "nginx.conf"
-        file.write_text(configuration(tmp_path, page, port))
+        file.write_text(configuration(tmp_path, page, port, more))
         nginx = [found("nginx", "nginx"), "-c", str(file), "-g", "daemon off;"]
         processes.append(subprocess.Popen(nginx))
         url = f"http://127.0.0.1:{port}"
@@ -95,14 +102,48 @@ def tokens(url: str) -> Iterator[float]:
                 yield time.monotonic()
 
 
-def test_words_come_one_by_one(behind_nginx: Callable[[float], str]) -> None:
+def test_words_come_one_by_one(behind_nginx: Callable[..., str]) -> None:
     moments = list(tokens(behind_nginx(5)))
     assert len(moments) > 10
     # Kept back by a buffer they would come together; a busy machine lets a few do so.
     assert statistics.median(later - former for former, later in pairwise(moments)) > 0.05
 
 
-def test_an_answer_outlives_the_proxys_patience(behind_nginx: Callable[[float], str]) -> None:
+def test_an_answer_outlives_the_proxys_patience(behind_nginx: Callable[..., str]) -> None:
     words = tokens(behind_nginx(1 / SILENCE))
     first = next(words)
     assert next(words) - first > 60
+
+
+@pytest.mark.parametrize(
+    "more, swallowed",
+    [("", False), ("proxy_ignore_headers X-Accel-Buffering;", True)],
+    ids=["as it is", "without X-Accel-Buffering"],
+)
+def test_no_answer_is_left_on_the_proxys_disk(
+    behind_nginx: Callable[..., str], tmp_path: Path, more: str, swallowed: bool
+) -> None:
+    """NGINX hands words on at once in any case; but of a visitor who is slow it keeps them, if it may."""
+    url = urlsplit(behind_nginx(5000, 2000, more))
+    body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "stream": True})
+    request = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+    )
+    log = tmp_path / LOG
+
+    def kept() -> bool:
+        return "an upstream response is buffered to a temporary file" in log.read_text()
+
+    with socket.socket() as visitor:
+        visitor.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        visitor.connect((url.hostname, url.port))
+        visitor.sendall(request.encode())
+        beginning = visitor.recv(1000)
+        assert beginning.startswith(b"HTTP/1.1 200"), beginning
+        if swallowed:
+            wait_until(kept, 60, "NGINX keeps the answer of a visitor who does not read")
+        else:
+            # Many times what NGINX holds in memory is said meanwhile.
+            time.sleep(5)
+            assert not kept()

@@ -82,7 +82,7 @@ class Survey:
         self._look_at_namespace(secrets)
         self._look_at_ingress(ingress_class)
         self._look_at_network()
-        self.facts["custom_metrics"] = self._custom_metrics() if "custom.metrics.k8s.io" in names else []
+        self.facts["custom_metrics"] = self._custom_metrics(groups)
         return True
 
     def _look_at_namespace(self, secrets: t.Mapping[str, str]) -> None:
@@ -199,9 +199,14 @@ class Survey:
             pods |= {str(each["cidr"]) for each in ranges if each.get("cidr")}
         self.facts["network"] = {"pods": sorted(pods), "nodes": sorted(addresses)}
 
-    def _custom_metrics(self) -> list[str]:
+    def _custom_metrics(self, groups: list[Object]) -> list[str]:
+        """What an adapter serves, by the version that it prefers; nothing without one or while it is down."""
+        served = [one for one in groups if one["name"] == "custom.metrics.k8s.io"]
+        if not served:
+            return []
         try:
-            found = self.client.request("GET", "/apis/custom.metrics.k8s.io/v1beta1").get("resources") or []
+            version = served[0]["preferredVersion"]["groupVersion"]
+            found = self.client.request("GET", f"/apis/{version}").get("resources") or []
         except (ApiError, MissingPrerequisite):
             return []
         return sorted(str(one["name"]) for one in found)

@@ -1,0 +1,51 @@
+# Copyright (c) the private_ai.chatbot authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The metrics of pods that a cluster's adapter serves, and clusters without one."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.client import Client
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.errors import ApiError
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.survey import Survey
+
+GROUP = "custom.metrics.k8s.io"
+
+
+class Cluster:
+    """Answers what is listed, and 404 or 503 otherwise."""
+
+    host = "https://cluster.example"
+
+    def __init__(self, versions: list[str], answers: dict[str, t.Any]) -> None:
+        group = {"name": GROUP, "preferredVersion": {"groupVersion": f"{GROUP}/{(versions or ['']).pop(0)}"}}
+        groups = [{"name": "apps"}, *([group] if answers else [])]
+        self.answers = {"/version": {"major": "1", "minor": "36"}, "/apis": {"groups": groups}, **answers}
+
+    def request(self, method: str, path: str, *rest: t.Any) -> t.Any:
+        assert method in ("GET", "POST")
+        if path not in self.answers:
+            raise ApiError("there is no such thing", 503 if GROUP in path else 404)
+        return self.answers[path]
+
+
+def metrics(cluster: Cluster) -> list[str]:
+    survey = Survey(t.cast("Client", cluster), "chat")
+    assert survey.run(None, {})
+    return list(survey.facts["custom_metrics"])
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1beta2"])
+def test_an_adapter_tells_its_metrics(version: str) -> None:
+    listed = {"resources": [{"name": "pods/chatbot_streams_in_flight"}, {"name": "jobs.batch/b"}]}
+    cluster = Cluster([version], {f"/apis/{GROUP}/{version}": listed})
+    assert metrics(cluster) == ["jobs.batch/b", "pods/chatbot_streams_in_flight"]
+
+
+def test_without_an_adapter_and_with_one_that_is_down() -> None:
+    assert metrics(Cluster([], {})) == []
+    assert metrics(Cluster(["v1beta1"], {"/elsewhere": {}})) == []
