@@ -233,10 +233,10 @@ def skupper() -> Count:
         return pytest("skupper", *rest) + ports.result()
 
 
-def hybrid() -> Count:
-    """The hybrid run, on the images that `molecule` built a moment ago."""
+def scenario_on_cluster(name: str) -> Count:
+    """A scenario with a Kubernetes of its own, on the images that `molecule` built a moment ago."""
     built = cluster_programs()
-    return verdict(built) if built else molecule("hybrid")
+    return verdict(built) if built else molecule(name)
 
 
 def awx_environment() -> Count:
@@ -327,7 +327,14 @@ STEPS = {
         "The chatbot on real nodes: streams, updates, drains, limits, scaling",
         lambda: on_cluster("chatbot-nodes", "tests/chatbot_nodes"),
     ),
-    "hybrid": Step("The hybrid run: Podman, Kubernetes, stand-ins of Skupper", hybrid),
+    "hybrid": Step(
+        "The hybrid run: Podman, Kubernetes, stand-ins of Skupper", lambda: scenario_on_cluster("hybrid")
+    ),
+    "chatbot-scenario": Step(
+        "The role public_chatbot as a scenario, on real nodes",
+        lambda: scenario_on_cluster("public_chatbot"),
+        group="extended",
+    ),
     "images": Step("The model server's image under its restrictions", images),
     "integration": Step("The modules on this host's Podman", integration),
     "converter": Step("Models converted, quantised and served", converter),
