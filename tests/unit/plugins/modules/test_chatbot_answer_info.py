@@ -18,11 +18,11 @@ import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.status.answer import Answer
 from ansible_collections.private_ai.chatbot.plugins.modules.chatbot_answer_info import ask
 
-WORDS = ["The ", "model ", "stays ", "here."]
+WORDS = ["The ", '"model"\n', "stays \\o/ ", "aquí."]
 
 
 def piece(**delta: str) -> bytes:
-    return b"data: " + json.dumps({"choices": [{"delta": delta}]}).encode() + b"\n\n"
+    return b"data: " + json.dumps({"choices": [{"delta": delta}]}, ensure_ascii=False).encode() + b"\n\n"
 
 
 def usage(seconds: float, first: float) -> bytes:
@@ -55,7 +55,7 @@ def heard(blocks: list[bytes], moments: list[float]) -> Answer:
 def test_moments_decide(moments: list[float], streamed: bool) -> None:
     facts = heard(SAID, moments).facts()
     assert facts["streamed"] is streamed
-    assert facts["answered"] and facts["answer"] == "The model stays here." and facts["pieces"] == 5
+    assert facts["answered"] and facts["answer"] == "".join(WORDS) and facts["pieces"] == 5
     assert (facts["first_token_seconds"], facts["seconds"]) == (moments[0], moments[-1])
 
 
