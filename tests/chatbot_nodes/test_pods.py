@@ -85,7 +85,14 @@ def test_the_autoscaler_follows_the_load_behind_an_address_of_the_cluster(
     def wanted() -> int:
         return int(cluster.apps.read_namespaced_deployment(NAME, another.namespace).spec.replicas)
 
-    assert httpx.get(f"http://{address}/", trust_env=False).status_code == 200
+    def answers() -> bool:
+        # A connection begun before kube-proxy knows the address never comes through: each is a new one.
+        try:
+            return httpx.get(f"http://{address}/", trust_env=False, timeout=3).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    cluster.until(answers, "the address answers", 60)
     load = Load(f"http://{address}/")
     try:
         cluster.until(lambda: wanted() > 1, "more pods are wanted under load", 120)
