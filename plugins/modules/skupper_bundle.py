@@ -16,7 +16,9 @@ description:
     write them on this host, or of a directory. The site need not be started here.
   - On the other host, which needs neither Ansible nor the C(skupper) command, the bundle's installer starts
     the site, C(sh install.sh) after unpacking, or C(sh) with the file for O(type=shell-script). C(-n) gives
-    another namespace, C(-p) another platform, C(-x) removes the site.
+    another namespace, C(-p) another platform, C(-x) removes the site. The installer needs a command named
+    C(python), besides C(podman), C(docker) or C(skrouterd); where only C(python3) is there, the package
+    C(python-is-python3) or a link of that name helps. Unpack where no file has the name of the namespace.
   - The file is made anew when the objects in it differ from the input. It is replaced only by a whole one
     that was read back and holds what the input says.
   - For other sites to link to it, the site needs M(private_ai.chatbot.skupper_router_access) with the names

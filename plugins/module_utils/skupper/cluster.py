@@ -13,7 +13,7 @@ import typing as t
 
 from .api import CONTROLLER_LABEL, Api, has_controller, has_pods, workload_selector
 from .errors import ApiError, MissingPrerequisite
-from .kinds import Kind
+from .kinds import CONNECTOR, Kind
 from .ownership import Object, clean, foreign_fields, is_settled, kind_of, leaves, owned
 from .plan import Plan
 
@@ -67,11 +67,22 @@ class ClusterStore:
         return {**desired, "spec": {**(desired.get("spec") or {}), **nulls}}
 
     def apply(self, plan: Plan) -> Object:
-        """Write what was planned."""
-        kind = kind_of(plan.desired)
-        if plan.before is not None and foreign_fields(plan.desired, plan.before):
-            self.api.merge(kind, self._with_nulls(plan.desired, plan.before), dry_run=False)
-        return self.api.apply(kind, plan.desired, dry_run=False)
+        """Write what was planned.
+
+        Where it can be, the last write is one that changes the spec: after one that only changes who owns
+        what, the controller finds the object newer than it thought, and never writes its conditions.
+        """
+        kind, desired = kind_of(plan.desired), plan.desired
+        foreign = foreign_fields(desired, plan.before) if plan.before is not None else []
+        if kind is CONNECTOR and foreign:
+            # A host and a selector exclude each other, so both change at once; see `nudge`.
+            self.api.merge(kind, self._with_nulls(desired, plan.before or {}), dry_run=False)
+        written = self.api.apply(kind, desired, dry_run=False)
+        if foreign and kind is not CONNECTOR:
+            metadata = {key: desired["metadata"][key] for key in ("name", "namespace")}
+            nulls: Object = {"metadata": metadata, "spec": dict.fromkeys(foreign)}
+            written = self.api.merge(kind, nulls, dry_run=False)
+        return written
 
     def delete(self, kind: Kind, name: str) -> None:
         """Delete one object."""
@@ -85,6 +96,14 @@ class ClusterStore:
         annotations = {TOUCHED: value, **(more or {})}
         metadata = {"name": name, "namespace": self.namespace, "annotations": annotations}
         self.api.merge(kind, {"metadata": metadata}, dry_run=False, manager=TOUCH_MANAGER)
+
+    def nudge(self, live: Object, value: str | None) -> None:
+        """Change a setting that means nothing, or remove it: conditions are written for another spec only."""
+        kind, metadata = kind_of(live), {key: live["metadata"][key] for key in ("name", "namespace")}
+        alone = not set((live.get("spec") or {}).get("settings") or {}) - {TOUCHED}
+        settings = None if value is None and alone else {TOUCHED: value}
+        body: Object = {"metadata": metadata, "spec": {"settings": settings}}
+        self.api.merge(kind, body, dry_run=False, manager=TOUCH_MANAGER)
 
     def has_version_1(self) -> bool:
         """Return whether the namespace belongs to a network of Skupper version 1."""

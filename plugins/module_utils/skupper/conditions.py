@@ -26,6 +26,8 @@ _FOLLOWING = frozenset(("Configured", "Ready"))
 ERROR_LASTS = 3.0
 #: Seconds without any condition after which the controller is taken for absent or blocked.
 SILENCE = 20.0
+#: Seconds without a word of the object as it is now, after which the controller is made to look again.
+UNHEARD = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ def is_true(obj: t.Mapping[str, t.Any] | None, name: str) -> bool:
     found = condition(obj, name)
     generation = ((obj or {}).get("metadata") or {}).get("generation", 0)
     return found is not None and found.get("status") == "True" and is_current(found, generation)
+
+
+def is_unheard(obj: t.Mapping[str, t.Any] | None) -> bool:
+    """Return whether the controller has not said a word of the object as it is now."""
+    found = condition(obj, "Configured")
+    generation = ((obj or {}).get("metadata") or {}).get("generation", 0)
+    return found is None or not is_current(found, generation)
 
 
 class Watch:
@@ -117,6 +126,11 @@ def likely_cause(kind: Kind, obj: t.Mapping[str, t.Any] | None, reason: str) -> 
             "no controller watches this namespace, or an AccessToken that cannot be redeemed blocks it "
             "(for up to "
             "135 s, and again every 30 s until that AccessToken is deleted)"
+        )
+    if is_unheard(obj):
+        return (
+            "the controller has not said a word of the object as it is now; look into its log, and restart "
+            "it if it works on others"
         )
     if "already exists in namespace" in reason and kind is LISTENER:
         return "another listener or a Service that Skupper did not make has this host and port"

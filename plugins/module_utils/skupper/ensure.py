@@ -12,10 +12,11 @@ from __future__ import annotations
 import time
 import typing as t
 
-from .conditions import Verdict, Watch, conditions_of, is_true, wait_message
+from .cluster import ClusterStore
+from .conditions import UNHEARD, Verdict, Watch, conditions_of, is_true, is_unheard, wait_message
 from .describe import describe
 from .errors import WaitFailed
-from .kinds import KUBERNETES, Kind
+from .kinds import CONNECTOR, KUBERNETES, LISTENER, Kind
 from .namespaces import FileStore
 from .ownership import Object
 from .plan import Plan
@@ -23,6 +24,9 @@ from .session import Session
 
 #: What the option wait_for means.
 TARGETS = {"configured": "Configured", "ready": "Ready"}
+
+#: Kinds of which the controller never says what it could not write at once.
+NUDGED = (LISTENER, CONNECTOR)
 
 Step = tuple[str, t.Callable[[], t.Any]]
 
@@ -32,16 +36,26 @@ def wait_for(
 ) -> Object:
     """Return the object as soon as ``target`` holds; WaitFailed with what it says of itself otherwise."""
     watch, began, pause = Watch(target), session.clock(), 0.1
-    limit = float(session.params["wait_timeout"])
+    limit, store = float(session.params["wait_timeout"]), session.store
+    # Since when nothing was written, and whether what was is to be taken back.
+    written, nudged = began, False
     while True:
-        live = session.store.get(kind, name)
+        live = store.get(kind, name)
         now = session.clock()
         verdict = watch.judge(live, now)
-        if verdict.state == "done" and live is not None:
+        if verdict.state == "done" and live is not None and not nudged:
             return live
+        late = now - began >= limit
         if live is None:
             verdict = Verdict("failed", "somebody removed it")
-        if verdict.state == "failed" or now - began >= limit:
+        elif isinstance(store, ClusterStore) and kind in NUDGED:
+            if nudged and (late or verdict.state != "pending"):
+                store.nudge(live, None)
+                written, nudged = now, False
+            elif not late and is_unheard(live) and now - written >= UNHEARD:
+                store.nudge(live, f"{time.time():.3f}")
+                written, nudged = now, True
+        if verdict.state == "failed" or late:
             message = wait_message(kind, session.namespace, name, live, verdict, target, now - began)
             raise WaitFailed(message, conditions=conditions_of(live))
         sleep(min(pause, max(0.0, limit - (now - began))))

@@ -137,15 +137,18 @@ def test_a_key_in_it_is_never_shown(defined: Host, tmp_path_factory: pytest.Temp
 def test_it_starts_the_site_on_a_host_without_the_command(
     defined: Host, tmp_path_factory: pytest.TempPathFactory, form: str
 ) -> None:
-    assert bundle(defined, "east", type=form)["changed"]
+    assert bundle(defined, "bundle", type=form)["changed"]
     other = Host(tmp_path_factory.mktemp("other"))
     try:
-        (other.folder / "east").write_bytes((defined.folder / "east").read_bytes())
-        unpack = "tar xzf east && sh install.sh" if form == "tarball" else "sh east"
+        (other.folder / "bundle").write_bytes((defined.folder / "bundle").read_bytes())
+        unpack = "tar xzf bundle && sh install.sh" if form == "tarball" else "sh bundle"
         done = other.run("sh", "-c", f"cd {other.folder} && {unpack} -n far")
         assert done.rc == 0 and 'Site "east" is now running' in done.stdout, done
         assert other.run("systemctl", "is-active", "skupper-far.service").rc == 0
         assert "port: 8000" in other.read(NAMESPACES / "far/runtime/resources/Listener-web.yaml")
+        # Nothing of the namespace that it was made in is left.
+        config = other.read(NAMESPACES / "far/runtime/router/skrouterd.json")
+        assert '"namespace": "far"' in config and "{{" not in config
     finally:
         other.stop()
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.cluster import TOUCHED
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.conditions import (
+    condition,
+    is_true,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
     CONNECTOR,
     LISTENER,
@@ -16,6 +21,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
 
 from tests.skupper.modules.beats import six_beats
 from tests.skupper.on_kubernetes.cluster import Cluster
+from tests.standins.skupper.controller import Controller
 
 
 @pytest.mark.parametrize(
@@ -227,3 +233,21 @@ def test_info(site: Cluster) -> None:
     assert [one["name"] for one in info["sites"]] == ["pub"] and info["sites"][0]["status"] == "Ready"
     assert info["pending"][0].startswith("Listener/web: No")
     assert info["started"] is None and info["versions"]["cli"]
+
+
+def test_a_word_that_the_controller_lost_is_asked_for_again(
+    site: Cluster, controller: Controller | None
+) -> None:
+    """It never says again what it could not write, because somebody wrote the object meanwhile."""
+    if controller:
+        controller.world.later(0, lambda: time.sleep(2))
+    spec = {"port": 80, "routingKey": "web", "host": "10.0.0.1", "type": "tcp"}
+    site.create(CONNECTOR, "web", spec)
+    for number in range(40):
+        site.others(CONNECTOR, "web", {}, annotations={"number": str(number)})
+    time.sleep(3)
+    assert condition(site.get(CONNECTOR, "web"), "Configured") is None
+    done = site.module("skupper_connector", name="web", port=80, connector_host="10.0.0.1")
+    assert done["changed"] and is_true(site.get(CONNECTOR, "web"), "Configured"), done
+    assert not site.get(CONNECTOR, "web")["spec"].get("settings")
+    assert not site.module("skupper_connector", name="web", port=80, connector_host="10.0.0.1")["changed"]

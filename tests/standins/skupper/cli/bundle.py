@@ -81,7 +81,7 @@ def _bundle(platform: str, loaded: SiteState, name: str, script: bool) -> Path:
         home = Path(folder, loaded.namespace)
         render.write(platform, loaded, running, home)
         for kind in ("linux", "container"):
-            text = units.unit_text(kind, "{{.Namespace}}", "{{.SiteId}}").replace(
+            text = units.unit_text(kind, "{{.Namespace}}", "{{.SiteId}}", runtime="{{.RuntimeDir}}").replace(
                 str(shown_home()), "{{.Home}}"
             )
             (home / SCRIPTS / f"skupper.service.{kind}").write_text(text, encoding="utf-8")
@@ -110,7 +110,9 @@ def _bundle(platform: str, loaded: SiteState, name: str, script: bool) -> Path:
 def _archive(home: Path, installer: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.add(home, arcname=home.name)
+        # Without the directory itself, as the real one: where a file has its name, nothing can be unpacked.
+        for path in sorted(home.rglob("*")):
+            archive.add(path, arcname=str(path.relative_to(home.parent)), recursive=False)
         if installer:
             entry = tarfile.TarInfo("install.sh")
             entry.size, entry.mode, entry.mtime = len(installer.encode()), 0o755, int(time.time())

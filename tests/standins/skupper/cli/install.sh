@@ -16,8 +16,16 @@ while getopts 'xhd:p:n:' option; do
     *) echo "Usage: $0 [-p <podman|docker|linux>] [-x] [-d <output-dir>]" >&2; exit 1 ;;
   esac
 done
-home=${XDG_DATA_HOME:-$HOME/.local/share}/skupper units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user control='systemctl --user'
-if [ "$(id -u)" -eq 0 ]; then home=/var/lib/skupper units=/etc/systemd/system control=systemctl; fi
+engine=$platform
+[ "$platform" != linux ] || engine=skrouterd
+for needed in python sed find grep wc xargs tar getent echo cp id cut ls rm mkdir "$engine"; do
+  if ! command -v "$needed" >/dev/null 2>&1; then
+    echo "A required command could not be found: $needed"
+    exit 1
+  fi
+done
+home=${XDG_DATA_HOME:-$HOME/.local/share}/skupper units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user control='systemctl --user' run=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
+if [ "$(id -u)" -eq 0 ]; then home=/var/lib/skupper units=/etc/systemd/system control=systemctl run=/run; fi
 site=$home/namespaces/$namespace
 unit=skupper-$namespace.service
 if [ -n "$links" ]; then
@@ -36,6 +44,10 @@ if [ -d "$site/runtime" ]; then
   echo "Failed: namespace \"$namespace\" is already defined"
   exit 1
 fi
+if [ -d "$site/input/resources" ]; then
+  echo "Failed: namespace \"$namespace\" already contains input resources"
+  exit 1
+fi
 mkdir -p "$site"
 cp -rf @NAMESPACE@/* "$site/"
 echo "platform: $platform" >"$site/internal/platform.yaml"
@@ -45,7 +57,7 @@ profiles=$site
 # shellcheck disable=SC2016
 [ "$platform" = linux ] || profiles='${SSL_PROFILE_BASE_PATH}'
 find "$site" -type f ! -name '*.key' -exec sed -i -e "s#{{.SiteNameSuffix}}#$id#g" -e "s#{{.SiteId}}#$id#g" \
-  -e "s#{{.Namespace}}#$namespace#g" -e "s#{{.Platform}}#$platform#g" -e "s#{{.Home}}#$home#g" \
+  -e "s#{{.Namespace}}#$namespace#g" -e "s#{{.Platform}}#$platform#g" -e "s#{{.Home}}#$home#g" -e "s#{{.RuntimeDir}}#$run#g" \
   -e "s#{{.SslProfileBasePath}}#$profiles#g" {} +
 if $control list-units >/dev/null 2>&1; then
   kind=container

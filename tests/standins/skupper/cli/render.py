@@ -121,6 +121,7 @@ def _router(platform: str, state: SiteState, bundle: bool) -> str:
         platform="{{.Platform}}" if bundle else platform,
         certs=folder,
         resources=held,
+        namespace="{{.Namespace}}" if bundle else "",
     )
 
 

@@ -2,38 +2,71 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..address import ADDRESS
 from ..kube import Object
 from ..model import conditions
 from ..model.kinds import spec_of, status_of
 from .parts import Parts
 from .sites import NO_SITE
-from .world import own_copy, owner
+from .world import key_of, own_copy, owner
+
+if TYPE_CHECKING:
+    from .controller import Controller
 
 LISTENER = "internal.skupper.io/listener"
 # The router's own ports for listeners begin here.
 FIRST_PORT = 1024
 
 
-class Listeners(Parts):
+class Bound(Parts):
+    """What the router has of an object; the same spec is not looked at twice.
+
+    A status that could not be written, because somebody wrote the object meanwhile, is lost with that.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self._bound: dict[tuple[str, str], tuple[str, Object]] = {}
+
+    def known(self, one: Object) -> bool:
+        """Whether the site has exactly this already; from now on it has."""
+        key, site = key_of(one), self.active_site(one["metadata"]["namespace"])
+        now = (site["metadata"]["uid"] if site else "", spec_of(one))
+        if self._bound.get(key) == now:
+            return True
+        self._bound[key] = now
+        return False
+
+    def forget(self, one: Object) -> None:
+        """The site does not have it."""
+        self._bound.pop(key_of(one), None)
+
+
+class Listeners(Bound):
     """Handles Listeners."""
 
     def handle(self, event: str, listener: Object) -> None:
         """One is new, has changed, or is gone."""
         namespace, name = listener["metadata"]["namespace"], listener["metadata"]["name"]
         if event == "DELETED":
+            self.forget(listener)
             self._drop_services(namespace, name, "")
             self.render(namespace)
             return
         wrong = self._wrong(listener)
         new = own_copy(listener)
         if wrong:
+            self.forget(listener)
             conditions.put(new, "Configured", ok=False, reason="Error", message=wrong)
             self.world.tell(listener, new)
             return
         self._service(listener)
+        if self.known(listener):
+            return
         conditions.put(new, "Configured")
-        self.world.tell(listener, new)
+        self.world.tell(listener, new, strict=True)
         self.render(namespace)
 
     def _wrong(self, listener: Object) -> str:
@@ -92,7 +125,7 @@ class Listeners(Parts):
                 self.world.delete("Service", namespace, metadata["name"])
 
 
-class Connectors(Parts):
+class Connectors(Bound):
     """Handles Connectors."""
 
     def handle(self, event: str, connector: Object) -> None:
@@ -100,6 +133,9 @@ class Connectors(Parts):
         namespace = connector["metadata"]["namespace"]
         self.render(namespace)
         if event == "DELETED":
+            self.forget(connector)
+            return
+        if self.known(connector) and event != "POD":
             return
         new = own_copy(connector)
         if self.active_site(namespace) is None:
@@ -113,7 +149,7 @@ class Connectors(Parts):
                 {"name": pod["metadata"]["name"], "ip": pod["status"]["podIP"]}
                 for pod in self._pods(connector)
             ]
-        self.world.tell(connector, new)
+        self.world.tell(connector, new, strict=event != "POD")
 
     def hosts(self, connector: Object) -> list[str]:
         """What is connected to: the host, or the pods that the selector chooses."""

@@ -264,8 +264,11 @@ class World:
         self.kube.delete(kind, namespace, name)
         self.cache[kind].pop((namespace, name), None)
 
-    def tell(self, old: Object, new: Object) -> Object:
-        """Write the status of an object where it differs."""
+    def tell(self, old: Object, new: Object, strict: bool = False) -> Object:
+        """Write the status of an object where it differs.
+
+        :param strict: KubeError when somebody has written the object since it was seen.
+        """
         before, after = old.get("status") or {}, new.get("status") or {}
         if before == after:
             return old
@@ -273,7 +276,10 @@ class World:
         change.update({key: None for key in before if key not in after})
         kind, (namespace, name) = new["kind"], key_of(new)
         try:
-            return self._keep(kind, self.kube.merge(kind, namespace, name, {"status": change}, "status"))
+            part: Object = {"status": change}
+            if strict:
+                part["metadata"] = {"resourceVersion": old["metadata"]["resourceVersion"]}
+            return self._keep(kind, self.kube.merge(kind, namespace, name, part, "status"))
         except KubeError as error:
             if error.status == http.client.NOT_FOUND:
                 return old

@@ -134,11 +134,13 @@ def render(
     certs: str,
     resources: dict[str, list[Resource]],
     identity: str = "",
+    namespace: str = "",
 ) -> str:
     """The configuration of a site.
 
     :param certs: the directory of TLS profiles as the router sees it.
     :param identity: the router's own name; that of the site if not given.
+    :param namespace: the site's own if not given.
     """
     edge = bool(spec_of(site).get("edge"))
     config = Config(certs)
@@ -157,7 +159,7 @@ def render(
     _links(config, resources["Link"], "edge" if edge else "inter-router")
     _services(config, resources["Listener"], resources["Connector"])
     config.add("log", module="ROUTER_CORE", enable="error+")
-    namespace = site["metadata"].get("namespace") or "default"
+    namespace = namespace or site["metadata"].get("namespace") or "default"
     config.add("site", name=name, platform=platform, namespace=namespace, version=CLI_VERSION)
     return config.text()
 

@@ -44,7 +44,7 @@ def service(namespace: str) -> str:
     return f"skupper-{namespace}.service"
 
 
-def unit_text(platform: str, namespace: str, site_id: str) -> str:
+def unit_text(platform: str, namespace: str, site_id: str, runtime: str = "") -> str:
     """The unit: no Restart=, on linux a router that died stays dead."""
     text = _HEAD + (_ROUTER if platform == "linux" else _CONTAINER) + _TAIL
     return text.format(
@@ -52,7 +52,7 @@ def unit_text(platform: str, namespace: str, site_id: str) -> str:
         site_id=site_id,
         router=shown_path(namespace, ROUTER),
         scripts=shown_path(namespace, SCRIPTS),
-        runtime=runtime_dir(),
+        runtime=runtime or runtime_dir(),
     )
 
 

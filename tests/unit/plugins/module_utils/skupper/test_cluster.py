@@ -122,6 +122,19 @@ def test_what_others_set_is_removed_by_null_and_never_by_an_empty_value() -> Non
     assert apply["body"] == wanted
 
 
+def test_the_last_write_changes_the_spec_where_it_can() -> None:
+    """After one that only changes who owns what, the controller never writes its conditions."""
+    wanted = {**connector(host="web"), "kind": "Listener"}
+    live = {**connector(host="web", tlsCredentials="theirs"), "kind": "Listener"}
+    client, rest = api(Answer(200, wanted), Answer(200, live), Answer(200, wanted))
+    store = ClusterStore(client, "n")
+    assert store.apply(store.plan(wanted, live)) == wanted
+    _dry, apply, merge = rest.asked
+    assert apply["headers"]["Content-Type"] == "application/apply-patch+yaml" and apply["body"] == wanted
+    assert merge["headers"]["Content-Type"] == "application/merge-patch+json"
+    assert merge["body"]["spec"] == {"tlsCredentials": None}
+
+
 def test_the_server_says_what_would_change() -> None:
     live = connector(selector="app=web")
     same = copy.deepcopy(live)
