@@ -67,6 +67,8 @@ def test_what_somebody_changed_is_foreseen_and_repaired(host: Host) -> None:
 def test_full_verification_reads_and_changes_nothing(host: Host) -> None:
     status, said = host.play(private_model_verify="full")
     assert status == 0 and changed(said) == 0, said[-3000:]
+    assert "Store |" in said, "it was taken for granted"
+    host.unchanged()
 
 
 @extended
