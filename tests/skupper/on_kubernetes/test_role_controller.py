@@ -91,8 +91,8 @@ def test_from_a_manifest(empty: Cluster, available: None, tmp_path: Path) -> Non
     file = tmp_path / "manifest.yaml"
     sites = Sites(host, {"cluster": {"skupper_site_namespace": empty.namespace}})
 
-    def install(tag: str, *arguments: str, **more: Any) -> Run:
-        file.write_text(manifest(empty.namespace, tag))
+    def install(tag: str, *arguments: str, namespace: str = empty.namespace, **more: Any) -> Run:
+        file.write_text(manifest(namespace, tag))
         variables = {
             "skupper_site_controller_source": "manifest",
             "skupper_site_controller_manifest": str(file),
@@ -115,6 +115,10 @@ def test_from_a_manifest(empty: Cluster, available: None, tmp_path: Path) -> Non
             f"is {wrong}; nothing was changed"
         )
         install("2.2.1", skupper_site_controller_scope="cluster").refused("belongs into skupper")
+        # Into a namespace that is not there.
+        nowhere = f"{empty.namespace}-not"
+        predicted = install("2.2.1", "--check", namespace=nowhere, skupper_site_namespace=nowhere)
+        assert predicted.fine().changed > 0
         assert empty.fingerprint() == before
 
         assert install("2.2.1").fine().changed > 0
