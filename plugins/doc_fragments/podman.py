@@ -24,7 +24,7 @@ options:
         works.
     type: str
 requirements:
-  - Podman 4.3 or newer
+  - Podman 4.3 or newer, or Podman 3.4 as Ubuntu 22.04 has it
 notes:
   - Rootless as well as rootful; the module acts on the Podman of the user it runs as.
 """

@@ -16,6 +16,8 @@ description:
   - Makes a bridge network with a fixed subnet and compares an existing one with it.
   - Exists beside C(containers.podman.podman_network), because that module cannot run in check mode and sets
     no labels.
+  - With Podman 3.4 (Ubuntu 22.04) it writes the files of CNI itself, because its own have a route out,
+    internal or not. There O(disable_dns) has to be V(true), O(options) empty and O(subnet) one of IPv4.
 extends_documentation_fragment:
   - private_ai.chatbot.podman
   - private_ai.chatbot.attributes
@@ -135,6 +137,7 @@ removed_containers:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import cni
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
     PodmanClient,
     PodmanError,
@@ -169,7 +172,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 def clear(client: PodmanClient, name: str, force: bool, check_mode: bool) -> list[str]:
     """Remove our containers from the network and return their names; PodmanError when others are on it."""
-    ours, others = split_attached(client.run_json(attached_args(name)) or [])
+    names = [name, *cni.NetworkFiles(client).seats(name)]
+    ours, others = split_attached(client.run_json(attached_args(names)) or [])
     if others:
         raise PodmanError(
             f"network {name} has to be replaced or removed, but containers this collection did not make "
@@ -192,7 +196,8 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     params, name = module.params, module.params["name"]
     if params["state"] == "present":
         validate(params)
-    now = observe(client.inspect("network", name))
+    found, files = client.inspect("network", name), cni.NetworkFiles(client)
+    now = observe(found)
     wanted = wanted_network(params) if params["state"] == "present" else None
     changed = (now is None) != (wanted is None) or (
         now is not None and wanted is not None and different(now, wanted)
@@ -201,12 +206,19 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     shown = {key: now[key] for key in COMPARED} if now else {}
     after = {} if wanted is None else {**shown, **wanted} if changed else shown
     if changed:
+        by_files = wanted is not None and files.apply()
+        if wanted is not None and by_files:
+            cni.check(wanted)
         if now is not None:
             removed = clear(client, name, params["force"], module.check_mode)
             if not module.check_mode:
+                files.leave(name)
                 client.run(["network", "rm", name])
         if wanted is not None and not module.check_mode:
-            client.run(create_args(wanted))
+            if by_files:
+                files.make(wanted)
+            else:
+                client.run(create_args(wanted))
         if not module.check_mode:
             now = observe(client.inspect("network", name))
     return {

@@ -119,6 +119,8 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common i
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.secrets import (
     DIGEST_LABEL,
     generate_secret,
+    label_args,
+    labels_of,
     make_digest,
     matches,
 )
@@ -134,26 +136,21 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 def stored_digest(found: t.Mapping[str, t.Any] | None) -> str | None:
     """Return the digest in the label of an inspected secret; None when there is none."""
-    labels = ((found or {}).get("Spec") or {}).get("Labels") or {}
-    return labels.get(DIGEST_LABEL)
+    return labels_of(found).get(DIGEST_LABEL)
 
 
 def store(client: PodmanClient, name: str, data: str, exists: bool) -> None:
     """Make the secret, replacing one of the same name."""
     args = ["secret", "create"]
+    known = client.run(["secret", "create", "--help"]).stdout
     if exists:
-        if "--replace" in client.run(["secret", "create", "--help"]).stdout:
+        if "--replace" in known:
             args.append("--replace")
         else:
             # Podman before 4.7 cannot replace: there is a moment without the secret.
             client.run(["secret", "rm", name])
-    args += [
-        f"--label={MANAGED_LABEL}={MANAGED_VALUE}",
-        f"--label={DIGEST_LABEL}={make_digest(data)}",
-        name,
-        "-",
-    ]
-    client.run(args, data=data)
+    args += label_args({MANAGED_LABEL: MANAGED_VALUE, DIGEST_LABEL: make_digest(data)}, known)
+    client.run([*args, name, "-"], data=data)
 
 
 def present(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ import typing as t
 from . import spec as specs
 from .actions import Actions
 from .client import PodmanClient, PodmanError
+from .cni import NetworkFiles
 from .service import Desired, Observed, Plan, observe
 from .waiting import wait_until_up
 
@@ -28,6 +29,7 @@ class ContainerBackend:
         self.client = client
         self.name = name
         self.actions = actions
+        self.network_files = NetworkFiles(client)
 
     def read(self, name: str | None = None) -> Observed | None:
         """Return the container as it is now."""
@@ -60,6 +62,8 @@ class ContainerBackend:
         ready: t.Sequence[str],
     ) -> None:
         """Make it so. A replaced container comes back when its successor does not get up."""
+        if observed is not None and observed.seated and not steps.replace:
+            self.network_files.take(desired.spec.get("networks", []), self.actions)
         if steps.replace:
             self._replace(steps, observed, desired, wait_timeout, ready)
         elif steps.start:
@@ -80,11 +84,12 @@ class ContainerBackend:
         labels = specs.all_labels(
             desired.spec, {specs.SPEC_LABEL: desired.digest, specs.RENDERED_LABEL: desired.rendered}
         )
+        networks = self.network_files.take(desired.spec.get("networks", []), self.actions)
         if observed is not None:
             self._do(f"rename {self.name} to {spare}", ["rename", self.name, spare])
         try:
             # Neither addresses nor ports are taken by "create": the old one serves on until here.
-            self._do(f"create {self.name}", specs.create_args(desired.spec, labels))
+            self._do(f"create {self.name}", specs.create_args(desired.spec, labels, networks))
             if observed is not None and observed.status not in ("created", "exited", "configured"):
                 self._do(f"stop {spare}", ["stop", spare])
             if steps.start:

@@ -22,6 +22,7 @@ from ansible.module_utils.urls import open_url
 from .. import processor as abilities
 from .. import recipe
 from .client import PodmanClient
+from .cni import NetworkFiles, is_conflist
 from .service import observe
 from .systemd import RESTART_UNIT, Systemd, unit_directory
 
@@ -64,6 +65,9 @@ def networks(client: PodmanClient, names: t.Sequence[str]) -> dict[str, str]:
     """Return a checksum for each network; what is connected to it is the containers' matter."""
     found = _inspected(client, "network", names)
     plain = [{key: value for key, value in entry.items() if key != "containers"} for entry in found]
+    files = NetworkFiles(client)
+    for entry in filter(is_conflist, plain):
+        entry["seats"] = recipe.fingerprints(files.paths(entry["name"]))
     return {f"network {entry.get('name')}": recipe.digest(entry) for entry in plain}
 
 

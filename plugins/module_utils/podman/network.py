@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from . import cni
 from .client import MANAGED_LABEL, MANAGED_VALUE
 
 #: What of a network can differ from the wanted one, in the order of the diff.
@@ -57,6 +58,8 @@ def observe(found: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
     """Return the facts of ``podman network inspect``; None when there is no network."""
     if found is None:
         return None
+    if cni.is_conflist(found):
+        return cni.observe(found)
     subnets = found.get("subnets") or [{}]
     return {
         "name": found.get("name", ""),
@@ -88,9 +91,9 @@ def create_args(wanted: t.Mapping[str, t.Any]) -> list[str]:
     return [*args, wanted["name"]]
 
 
-def attached_args(name: str) -> list[str]:
-    """Return the arguments that list every container on the network, running or not, as JSON."""
-    return ["ps", "--all", f"--filter=network={name}", "--format=json"]
+def attached_args(names: t.Iterable[str]) -> list[str]:
+    """Return the arguments that list every container on one of the networks, running or not, as JSON."""
+    return ["ps", "--all", *(f"--filter=network={name}" for name in names), "--format=json"]
 
 
 def split_attached(listed: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[list[str], list[str]]:

@@ -13,10 +13,13 @@ import ipaddress
 import re
 import typing as t
 
+from . import cni
 from .client import parse_version
 
 #: Oldest podman whose networks, secrets and options this collection uses.
 MINIMUM_VERSION = (4, 3, 0)
+#: The one of Ubuntu 22.04, whose networks are made in another way (see ``cni``); none between was tried.
+UBUNTU_2204_VERSION = (3, 4)
 
 #: The most we ask for, even if the host allows more.
 NOFILE_WANTED = 65536
@@ -55,10 +58,15 @@ def not_installed(executable: str) -> Problem:
 
 def too_old(version: t.Sequence[int]) -> Problem | None:
     """Return the problem of a podman that is too old; None when it is new enough."""
-    if tuple(version) >= MINIMUM_VERSION:
+    if tuple(version) >= MINIMUM_VERSION or tuple(version[:2]) == UBUNTU_2204_VERSION:
         return None
-    have, need = (".".join(map(str, numbers)) for numbers in (version, MINIMUM_VERSION[:2]))
-    return Problem(f"podman is {have}", f"at least {need} is needed: use a newer release of the system", True)
+    numbers = (version, MINIMUM_VERSION[:2], UBUNTU_2204_VERSION)
+    have, need, or_this = (".".join(map(str, one)) for one in numbers)
+    return Problem(
+        f"podman is {have}",
+        f"at least {need} is needed (or {or_this}, that of Ubuntu 22.04): use a newer release of the system",
+        True,
+    )
 
 
 def slow_storage(driver: str, has_fuse_overlayfs: bool) -> Problem | None:
@@ -100,15 +108,17 @@ def stated_facts(
 ) -> dict[str, t.Any]:
     """Return the module's facts before any experiment, from ``podman info`` and what the host says."""
     host, store = info["host"], info["store"]
+    version = parse_version(info["version"]["Version"])
     return {
-        "version": ".".join(map(str, parse_version(info["version"]["Version"]))),
+        "version": ".".join(map(str, version)),
         "rootless": bool(host["security"]["rootless"]),
         "arch": host["arch"],
         "systemd": systemd,
         "quadlet": quadlet,
         "cgroup": host.get("cgroupVersion", ""),
         "cgroup_manager": host.get("cgroupManager", ""),
-        "network_backend": host.get("networkBackend", ""),
+        # Before 4.0 there was only one, and podman does not name it.
+        "network_backend": host.get("networkBackend", "cni" if version < cni.UNTIL_VERSION else ""),
         "runtime": None,
         "ulimits": {},
         "run_args": [],
@@ -181,7 +191,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         r"could not find \"?netavark|netavark.*(not found|no such file)|plugin type=\"?bridge\"? failed|"
         r"unable to find network configuration|cni plugin",
         "podman has no working network backend",
-        "install netavark (and aardvark-dns), for example: apt install netavark aardvark-dns",
+        "install netavark (and aardvark-dns), for example: apt install netavark aardvark-dns "
+        "(for Podman 3.4: containernetworking-plugins)",
     ),
     (
         r"/dev/net/tun|tun/tap|slirp4netns failed|open\(\"/dev/net/tun\"\)|pasta failed",

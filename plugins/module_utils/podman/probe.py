@@ -19,8 +19,13 @@ import time
 import typing as t
 
 from . import rootfs
+from .actions import Actions
 from .client import PodmanClient, PodmanError, RunCommand
+from .cni import NetworkFiles
+from .network import create_args
 from .preflight import HARDENING, RESOURCE_LIMITS, Combination, probe_subnet
+from .service import observe
+from .spec import network_args
 
 #: Seconds for one command of an experiment; a healthy host needs less than one.
 _LIMIT = 30
@@ -28,6 +33,8 @@ _LIMIT = 30
 _ANSWER = 5.0
 _GREETING = b"private-ai probe"
 _PORT = 8099
+#: Nothing is fetched, and "rm" does not wait ("rm --time" came with Podman 4.0).
+_AT_ONCE = ("--pull=never", "--stop-timeout=0")
 
 # Ends by itself: nothing stays for long if the preflight is killed.
 _SERVER = f"""
@@ -49,6 +56,7 @@ class Probe:
     def __init__(self, client_for: t.Callable[[str | None], PodmanClient], run_command: RunCommand) -> None:
         self._client_for = client_for
         self._client = client_for(None)
+        self._files = NetworkFiles(self._client)
         self._run_command = run_command
         tag = f"{os.getpid()}-{time.time_ns() % 10**6}"
         self._prefix = f"private-ai-preflight-{tag}"
@@ -79,7 +87,9 @@ class Probe:
     def clean(self) -> None:
         """Remove what was made, in any case all of it, as quickly as podman can."""
         if self._containers:
-            self._client.run(["rm", "--force", "--time=0", "--ignore", *self._containers], check=False)
+            self._client.run(["rm", "--force", "--ignore", *self._containers], check=False)
+        for name in self._networks:
+            self._files.leave(name)
         if self._networks:
             self._client.run(["network", "rm", "--force", *self._networks], check=False)
         if self._images:
@@ -94,7 +104,7 @@ class Probe:
     def start(self, combination: Combination, limits: bool = False) -> str | None:
         """Run a program to its end; return podman's message when that fails."""
         name = self._name(f"start{len(self._containers)}")
-        args = ["run", "--rm", f"--name={name}", "--network=none", "--pull=never", *HARDENING]
+        args = ["run", "--rm", f"--name={name}", "--network=none", *_AT_ONCE, *HARDENING]
         args += combination.run_args
         args += RESOURCE_LIMITS if limits else ()
         return self._message(combination, [*args, self._image, self._true])
@@ -108,7 +118,7 @@ class Probe:
             recipe = os.path.join(context, "Containerfile")
             with open(recipe, "w", encoding="utf-8") as stream:
                 stream.write(f'FROM {self._image}\nRUN ["{self._true}"]\n')
-            args = ["build", "--pull=never", "--network=none", f"--tag={image}", f"--file={recipe}"]
+            args = ["build", "--network=none", f"--tag={image}", f"--file={recipe}"]
             args += combination.run_args
             args += [f"--isolation={isolation}"] if isolation else []
             return self._message(combination, [*args, context])
@@ -123,26 +133,34 @@ class Probe:
         outer, outer_ip = probe_subnet(number + 1)
         wanted = {f"{self._prefix}-inner": inner_ip, f"{self._prefix}-outer": outer_ip}
         inner_name, outer_name = wanted
-        args = ["run", "--detach", f"--name={self._name('net')}", "--pull=never", *HARDENING]
+        args = ["run", "--detach", f"--name={self._name('net')}", *_AT_ONCE, *HARDENING]
         args += combination.run_args
-        args += [f"--network={name}:ip={address}" for name, address in wanted.items()]
         args += [f"--volume={path}:{path}:ro" for path in self._stdlib]
-        args += [f"--publish=127.0.0.1::{_PORT}", self._image, self._python, "-I", "-S", "-c", _SERVER]
+        server = [f"--publish=127.0.0.1::{_PORT}", self._image, self._python, "-I", "-S", "-c", _SERVER]
         try:
             self._networks += [inner_name, outer_name]
-            create = ["network", "create", "--disable-dns"]
-            self._client.run([*create, "--internal", f"--subnet={inner}", inner_name], timeout=_LIMIT)
-            self._client.run([*create, f"--subnet={outer}", outer_name], timeout=_LIMIT)
-            self._client_for(combination.runtime).run(args, timeout=_LIMIT)
+            self._make_network(inner_name, inner, internal=True)
+            self._make_network(outer_name, outer, internal=False)
+            networks = [{"name": name, "ip": address} for name, address in wanted.items()]
+            args += network_args(networks, self._files.take(networks, Actions()))
+            self._client_for(combination.runtime).run([*args, *server], timeout=_LIMIT)
             return self._check_network(self._containers[-1], wanted)
         except PodmanError as error:
             return error.stderr.strip() or error.message
 
+    def _make_network(self, name: str, subnet: str, internal: bool) -> None:
+        network = {"name": name, "subnet": subnet, "internal": internal, "disable_dns": True, "options": {}}
+        if self._files.apply():
+            self._files.make(network)
+        else:
+            self._client.run(create_args(network), timeout=_LIMIT)
+
     def _check_network(self, name: str, wanted: dict[str, str]) -> str | None:
         found = self._client.inspect("container", name) or {}
         settings = found.get("NetworkSettings") or {}
+        seen = observe(found)
         for network, address in wanted.items():
-            given = ((settings.get("Networks") or {}).get(network) or {}).get("IPAddress")
+            given = seen.addresses.get(network) if seen else None
             if given != address:
                 return f"the address {address} was asked for, podman gave {given or 'none'}"
         bindings = (settings.get("Ports") or {}).get(f"{_PORT}/tcp") or [{}]

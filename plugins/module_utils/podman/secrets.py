@@ -13,6 +13,7 @@ import base64
 import hashlib
 import hmac
 import os
+import typing as t
 
 from .client import MANAGED_LABEL
 
@@ -23,6 +24,24 @@ _SCHEME = "pbkdf2-sha256"
 #: About 0.1 s: unnoticed once per run, and enough that a guessable password is not read off the label.
 _ROUNDS = 200_000
 _SALT_BYTES = 8
+
+
+def label_args(labels: dict[str, str], create_help: str) -> list[str]:
+    """Return the options of ``podman secret create`` that keep ``labels``.
+
+    Podman 3.4 has no labels for secrets; the options of its driver for files, which reads only those that it
+    knows, carry them there.
+
+    :param create_help: what ``podman secret create --help`` says.
+    """
+    option = "--label" if "--label" in create_help else "--driver-opts"
+    return [f"{option}={name}={value}" for name, value in labels.items()]
+
+
+def labels_of(found: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    """Return what ``label_args`` gave to an inspected secret."""
+    spec = (found or {}).get("Spec") or {}
+    return {**((spec.get("Driver") or {}).get("Options") or {}), **(spec.get("Labels") or {})}
 
 
 def generate_secret(size: int = 32) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import cni
 from . import spec as specs
 from .client import MANAGED_LABEL
 
@@ -29,6 +30,8 @@ class Observed(t.NamedTuple):
     exit_code: int
     restarts: int
     systemd_unit: str
+    #: Whether it is on files of fixed addresses (Podman before 4.0).
+    seated: bool
 
     @property
     def running(self) -> bool:
@@ -76,11 +79,13 @@ def observe(found: t.Mapping[str, t.Any] | None) -> Observed | None:
         rendered=labels.get(specs.RENDERED_LABEL, ""),
         image_id=specs.short_id(found.get("Image", "")),
         addresses={
-            name: (settings or {}).get("IPAddress", "") for name, settings in sorted(networks.items())
+            cni.network_of(name): (settings or {}).get("IPAddress", "")
+            for name, settings in sorted(networks.items())
         },
         exit_code=int(state.get("ExitCode", 0) or 0),
         restarts=int(found.get("RestartCount", 0) or 0),
         systemd_unit=labels.get("PODMAN_SYSTEMD_UNIT", ""),
+        seated=any(cni.network_of(name) != name for name in networks),
     )
 
 

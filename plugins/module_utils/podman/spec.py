@@ -230,12 +230,27 @@ def all_labels(spec: t.Mapping[str, t.Any], extra: t.Mapping[str, str] | None = 
     return dict(sorted(labels.items()))
 
 
-def create_args(spec: t.Mapping[str, t.Any], labels: t.Mapping[str, str]) -> list[str]:
-    """Return the arguments of ``podman create`` (without the runtime, an option of podman itself)."""
+def network_args(networks: t.Sequence[t.Mapping[str, t.Any]], names: t.Sequence[str] | None) -> list[str]:
+    """Return the options for the networks.
+
+    :param names: what stands for them where podman knows one such option only (see ``cni``), None elsewhere.
+    """
+    if names:
+        return ["--network=" + ",".join(names)]
+    return [f"--network={network_argument(network)}" for network in networks]
+
+
+def create_args(
+    spec: t.Mapping[str, t.Any], labels: t.Mapping[str, str], networks: t.Sequence[str] | None = None
+) -> list[str]:
+    """Return the arguments of ``podman create`` (without the runtime, an option of podman itself).
+
+    :param networks: as ``names`` of :func:`network_args`.
+    """
     args = ["create", f"--name={spec['name']}", f"--restart={spec.get('restart', 'always')}"]
     args.extend(f"--label={name}={value}" for name, value in labels.items())
     args.extend(f"--env={name}={value}" for name, value in spec.get("env", {}).items())
-    args.extend(f"--network={network_argument(network)}" for network in spec.get("networks", []))
+    args.extend(network_args(spec.get("networks", []), networks))
     args.extend(f"--publish={port}" for port in spec.get("publish", []))
     args.extend(option_args(spec))
     # The image is never pulled here: what runs was built or fetched by an earlier, visible step.

@@ -21,13 +21,28 @@ from .watch import Finished, Progress, watch
 #: The user of the images.
 USER = 1001
 
+#: From this version on podman maps the user who runs it to any user of an image.
+KEPT_AS_VERSION = (4, 3, 0)
+
 #: A program's last line that says how it ended.
 RESULT = "result: "
 
 
-def tool_argv(params: t.Mapping[str, t.Any], rootless: bool) -> list[str]:
+def user_args(rootless: bool, version: t.Sequence[int]) -> list[str]:
+    """Return the options for the user of a tool: rootless, the files stay those of the user who runs it."""
+    if rootless and tuple(version) < KEPT_AS_VERSION:
+        # Nobody can be mapped to the image's own user, so this one is used inside, too.
+        return ["--userns=keep-id", f"--user={os.geteuid()}:{os.getegid()}"]
+    kept = [f"--userns=keep-id:uid={USER},gid={USER}"] if rootless else []
+    return [*kept, f"--user={USER}:{USER}"]
+
+
+def tool_argv(
+    params: t.Mapping[str, t.Any], rootless: bool, version: t.Sequence[int] = KEPT_AS_VERSION
+) -> list[str]:
     """Return the arguments of ``podman run`` for a tool.
 
+    :param version: that of podman.
     :param params: name, image, argv, mounts (source, target, read_only), and where given entrypoint, env,
         ulimits, memory, cpus, devices, tmpfs_size, network.
     """
@@ -37,14 +52,14 @@ def tool_argv(params: t.Mapping[str, t.Any], rootless: bool) -> list[str]:
         f"--name={params['name']}",
         f"--label={MANAGED_LABEL}={MANAGED_VALUE}",
         "--pull=never",
+        # Removed at once: "rm --time" came with Podman 4.0.
+        "--stop-timeout=0",
     ]
     argv += [f"--network={params.get('network') or 'none'}", "--read-only", "--cap-drop=all"]
     argv += ["--security-opt=no-new-privileges", "--log-driver=none"]
     # What is mounted keeps its SELinux label: it belongs to others too.
     argv.append("--security-opt=label=disable")
-    # Rootless, the files stay those of the user who runs it.
-    argv += [f"--userns=keep-id:uid={USER},gid={USER}"] if rootless else []
-    argv.append(f"--user={USER}:{USER}")
+    argv += user_args(rootless, version)
     argv.append(
         "--tmpfs=/tmp:rw,mode=1777" + (f",size={params['tmpfs_size']}" if params.get("tmpfs_size") else "")
     )
@@ -68,7 +83,7 @@ def drop_left_over(client: PodmanClient, name: str) -> bool:
     """Remove the container of a killed run, which may still work; return whether there was one."""
     if not client.exists("container", name):
         return False
-    client.run(["rm", "--force", "--time=0", "--ignore", name])
+    client.run(["rm", "--force", "--ignore", name])
     return True
 
 
@@ -81,7 +96,9 @@ def run_tool(
 ) -> tuple[Finished, dict[str, t.Any] | None]:
     """Run a tool to its end; return how it ended and what its ``result:`` line holds, None without one."""
     drop_left_over(client, params["name"])
-    argv = client.argv(tool_argv(params, os.geteuid() != 0))
+    rootless = os.geteuid() != 0
+    version = client.version() if rootless else KEPT_AS_VERSION
+    argv = client.argv(tool_argv(params, rootless, version))
     try:
         done = watch(argv, log_file, progress, session_environ(os.environ, os.geteuid()), timeout=timeout)
     finally:

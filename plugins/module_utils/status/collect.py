@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 
 from ..podman.client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
+from ..podman.cni import network_of, published
 from ..store import Store
 from .host_metrics import certificates, not_after
 
@@ -252,11 +253,11 @@ class Host:
                 continue
             name = str((one.get("Names") or ["?"])[0])
             for port in one.get("Ports") or []:
-                address = port.get("host_ip") or "0.0.0.0"  # noqa: S104 - what Podman means by none
+                address, number = published(port)
                 who = "this host" if address.startswith("127.") else f"whoever reaches {address}"
-                found.append({"who": who, "reaches": name, "how": f"{address}:{port.get('host_port')}"})
+                found.append({"who": who, "reaches": name, "how": f"{address}:{number}"})
             if not one.get("Ports"):
-                networks = ", ".join(one.get("Networks") or []) or "none"
+                networks = ", ".join(map(network_of, one.get("Networks") or [])) or "none"
                 found.append({"who": f"network {networks}", "reaches": name, "how": "no published port"})
         return sorted(found, key=lambda one: (one["reaches"], one["how"]))
 

@@ -19,6 +19,7 @@ import typing as t
 from pathlib import Path
 
 from ..podman.client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
+from ..podman.cni import network_of
 
 HIDDEN = "<hidden>"
 
@@ -103,7 +104,7 @@ def container(inspected: Facts) -> Facts:
         "memory": host.get("Memory"),
         "ulimits": host.get("Ulimits"),
         "networks": {
-            name: {"address": one.get("IPAddress")}
+            network_of(name): {"address": one.get("IPAddress")}
             for name, one in ((inspected.get("NetworkSettings") or {}).get("Networks") or {}).items()
         },
     }

@@ -261,7 +261,7 @@ def test_what_a_killed_run_left(host: Host) -> None:
     assert host.run()["changed"] and host.left() == ["model.gguf", "model.gguf.manifest.json"]
     lines = [json.loads(line) for line in (host.folder / "calls").read_text().splitlines()]
     name = next(word for words in lines if words[0] == "run" for word in words if word.startswith("--name="))
-    removed = ["rm", "--force", "--time=0", "--ignore", name.removeprefix("--name=")]
+    removed = ["rm", "--force", "--ignore", name.removeprefix("--name=")]
     assert lines.index(removed) < next(at for at, words in enumerate(lines) if words[0] == "run")
 
 

@@ -118,9 +118,9 @@ def test_what_works_but_not_well() -> None:
     for has_fuse, remedy in ((True, "modprobe fuse"), (False, "install fuse-overlayfs")):
         problem = preflight.slow_storage("vfs", has_fuse)
         assert problem and remedy in problem.remedy and not problem.blocking
-    assert preflight.too_old((4, 3, 0)) is None
-    old = preflight.too_old((3, 4, 4))
-    assert old and old.blocking and "podman is 3.4.4" in old.what and "4.3" in old.remedy
+    assert preflight.too_old((4, 3, 0)) is None and preflight.too_old((3, 4, 4)) is None
+    old = preflight.too_old((4, 1, 0))
+    assert old and old.blocking and "podman is 4.1.0" in old.what and "4.3" in old.remedy
 
 
 class Tries(Probe):

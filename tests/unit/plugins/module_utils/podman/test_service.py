@@ -93,6 +93,8 @@ class Podman:
             if status is None:
                 return 125, "[]", "Error: no such container"
             return 0, json.dumps([{**INSPECTED, "State": {"Status": status, "StartedAt": "t1"}}]), ""
+        if words[:2] == ["network", "inspect"]:
+            return 0, '[{"name": "n", "subnets": [{"subnet": "10.0.0.0/24"}]}]', ""
         if words[:2] == ["container", "exists"]:
             return (0 if words[2] in self.containers else 1), "", ""
         self.log.append(f"{words[0]} {words[-1]}")
