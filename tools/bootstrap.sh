@@ -17,14 +17,14 @@ family=" ${ID:-} ${ID_LIKE:-} "
 case "$family" in
   *" debian "* | *" ubuntu "*) manager=apt ;;
   *" fedora "* | *" rhel "* | *" centos "*) manager=dnf ;;
-  *) fail "${PRETTY_NAME:-this system} is not supported; supported: Debian 12 and 13, Ubuntu 24.04 and newer, Fedora, RHEL 9 and newer" ;;
+  *) fail "${PRETTY_NAME:-this system} is not supported; supported: Debian 12 and 13, Ubuntu 22.04 and newer, Fedora, RHEL 9 and newer" ;;
 esac
 case "$(uname -m)" in
   x86_64 | aarch64) ;;
   *) fail "the architecture $(uname -m) is not supported; supported: x86_64, aarch64" ;;
 esac
 
-# Is there a Podman that the collection can work with (4.3 or newer)?
+# Is there a Podman with networks of its own (4.3 or newer)?
 podman_is_new() {
   found=$(podman --version 2>/dev/null | sed -n 's/^podman version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p')
   [ -n "$found" ] && [ "${found% *}" -ge 4 ] && { [ "${found% *}" -gt 4 ] || [ "${found#* }" -ge 3 ]; }
@@ -40,10 +40,10 @@ if [ "$manager" = apt ]; then
     *) packages="$packages debian-archive-keyring" ;;
   esac
   if [ "${ID:-} ${VERSION_ID:-}" = 'ubuntu 22.04' ]; then
-    # Its Podman is 3.4 and has no netavark. A newer one from elsewhere is taken as it is, and kept.
-    podman_is_new || fail "Ubuntu 22.04 has Podman 3.4; 4.3 or newer is needed. Remedy: Ubuntu 24.04 or newer," \
-      "or install Podman 4.3 or newer with netavark from a source you trust, then try again"
-    packages=$(printf '%s' "$packages" | sed 's/podman runc netavark aardvark-dns //')
+    # Its Podman is 3.4 and has plugins instead of netavark. A newer one from elsewhere is taken as it is, and kept.
+    own='podman runc containernetworking-plugins '
+    ! podman_is_new || own=''
+    packages=$(printf '%s' "$packages" | sed "s/podman runc netavark aardvark-dns /$own/")
     # Its Python is 3.10; ansible-core 2.19 needs 3.11.
     python=python3.11
   fi

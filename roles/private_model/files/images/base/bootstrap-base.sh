@@ -96,12 +96,16 @@ apt-config dump | grep -E '^Acquire::((http|https)::|Retries|Queue-Mode|ForceIPv
   grep -vi 'user-agent' >"$work/host-apt.conf" || true
 apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date) ' >"$work/archive-apt.conf" || true
 
+# mmdebstrap of Ubuntu 22.04 has the one without "maybe" only, which fits: all suites made there are merged.
+merged_usr=/usr/share/mmdebstrap/hooks/maybe-merged-usr
+[ -d "$merged_usr" ] || merged_usr=${merged_usr/maybe-/}
+
 options=(
   --variant=apt
   --components="${components/ /,}"
   --include=python3,ca-certificates
   # With /usr merged from the start nothing pulls in usrmerge and its 47 MB of Perl.
-  --hook-directory=/usr/share/mmdebstrap/hooks/maybe-merged-usr
+  --hook-directory="$merged_usr"
   --aptopt='APT::Install-Recommends "false"'
   --aptopt='Acquire::Languages "none"'
   --aptopt='DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true"; }'
