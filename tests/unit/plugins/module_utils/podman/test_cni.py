@@ -242,7 +242,7 @@ def test_a_published_port_is_read_by_both_names(port: dict[str, Any], expected: 
 
 def test_where_the_files_are() -> None:
     assert cni.directory(0, {}) == "/etc/cni/net.d"
-    assert cni.directory(1000, {"XDG_CONFIG_HOME": "/home/ana/c"}) == "/home/ana/c/cni/net.d"
+    assert cni.directory(1000, {"XDG_CONFIG_HOME": "/srv/c"}) == "/srv/c/cni/net.d"
 
 
 @pytest.mark.parametrize("known, option", [("  --label stringArray", "--label"), ("--env", "--driver-opts")])
