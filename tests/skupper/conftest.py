@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import tempfile
@@ -16,6 +17,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import rows
 from rows import Row, Seen, scenarios
 from skupper.grant_server import GrantServer
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A given cluster's controller watches every namespace: what needs one without is left out there."""
+    if not os.environ.get("SKUPPER_TEST_KUBECONFIG"):
+        return
+    fixtures = [(item, getattr(item, "fixturenames", ())) for item in items]
+    left = [item for item, names in fixtures if "empty" in names and "cluster" not in names]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import yaml
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
     ACCESS_GRANT,
@@ -22,7 +21,6 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
 )
 
 from tests.skupper.on_kubernetes.cluster import Cluster, Object
-from tests.skupper.on_kubernetes.conftest import REAL
 from tests.skupper.traffic.servers import until
 from tests.standins.skupper.controller import Controller, Options
 from tests.standins.skupper.grant_server import GrantServer
@@ -253,8 +251,6 @@ def test_high_availability_gives_two_links(cluster: Cluster, private: Cluster) -
 
 
 def test_grants_outlive_the_controller(empty: Cluster) -> None:
-    if REAL:
-        pytest.skip("the controller of a given cluster is not ours to restart")
     kubeconfig = empty.api.kubeconfig
     where = (empty.namespace,)
     options = Options(fast=True, namespaces=where, collect=True, home=empty.namespace, routers="none")
