@@ -157,13 +157,36 @@ def answers(port: int) -> bool:
 
 def write_backup(root: str, path: str) -> None:
     """Write a namespace's directory as an archive that only the owner may read."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.add(root, arcname=os.path.basename(root))
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise SkupperError(f"backup is {path!r} and {folder!r} is no directory; make it first")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for place, folders, files in os.walk(root, onerror=_unless_gone):
+            for name in [".", *files, *(one for one in folders if os.path.islink(os.path.join(place, one)))]:
+                _archive(archive, os.path.normpath(os.path.join(place, name)), root)
     write_file(path, buffer.getvalue(), SECRET_MODE)
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _archive(archive: tarfile.TarFile, place: str, root: str) -> None:
+    """Add one file, link or directory; the router goes on replacing and shortening its own meanwhile."""
+    try:
+        member = archive.gettarinfo(place, os.path.relpath(place, os.path.dirname(root)))
+        content = b""
+        if member is not None and member.isreg():
+            with open(place, "rb") as stream:
+                content = stream.read()
+            member.size = len(content)
+    except FileNotFoundError:
+        return
+    # A socket is no member.
+    if member is not None:
+        archive.addfile(member, io.BytesIO(content))
 
 
 def controller_name(uid: int) -> str:

@@ -115,6 +115,34 @@ def test_backup_is_closed_and_whole(tmp_path: Path) -> None:
         write_backup(str(tmp_path / "east"), str(tmp_path / "nowhere/b.tar.gz"))
 
 
+def test_backup_while_the_router_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "east/kept").mkdir(parents=True)
+    for name in ("draft", "shortened", "kept/key"):
+        (tmp_path / "east" / name).write_text("four")
+    (tmp_path / "east/link").symlink_to("kept")
+    look = tarfile.TarFile.gettarinfo
+
+    def meanwhile(archive: tarfile.TarFile, name: str, *rest: Any, **more: Any) -> tarfile.TarInfo:
+        if name.endswith("draft"):
+            Path(name).unlink()
+        found = look(archive, name, *rest, **more)
+        if name.endswith("shortened"):
+            Path(name).write_text("o")
+        return found
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", meanwhile)
+    write_backup(str(tmp_path / "east"), str(tmp_path / "b.tar.gz"))
+    with tarfile.open(tmp_path / "b.tar.gz") as archive:
+        names = ["east", "east/kept", "east/kept/key", "east/link", "east/shortened"]
+        assert sorted(archive.getnames()) == names
+        held = {name: archive.extractfile(name) for name in names[2::2]}
+        assert {name: one.read() for name, one in held.items() if one} == {
+            "east/kept/key": b"four",
+            "east/shortened": b"o",
+        }
+        assert archive.getmember("east/link").linkname == "kept"
+
+
 def test_units_of_root_and_others() -> None:
     assert unit_directory(0, {"XDG_CONFIG_HOME": "/x"}) == "/etc/systemd/system"
     assert unit_directory(1234, {"XDG_CONFIG_HOME": "/x"}) == "/x/systemd/user"
