@@ -378,6 +378,10 @@ def run(names: list[str]) -> Count:
     print("\nstep         seconds  result")
     for name, count, seconds in results:
         print(f"{name:<12} {seconds:7.0f}  {count}{'  <-- FAILED' if count.failed else ''}")
+    # Once more where it is looked for first: above are thousands of lines.
+    for name, count, _ in results:
+        for failure in count.failures:
+            print(f"FAILED {name}: {failure}")
     return sum((count for _, count, _ in results), Count())
 
 

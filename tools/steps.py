@@ -24,14 +24,20 @@ MINUTE = 60
 
 @dataclass
 class Count:
-    """How many test cases passed, failed and were skipped."""
+    """How many test cases passed, failed and were skipped; and a line about each that failed, where known."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    failures: tuple[str, ...] = ()
 
     def __add__(self, other: Count) -> Count:
-        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+        return Count(
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skipped + other.skipped,
+            self.failures + other.failures,
+        )
 
     def __str__(self) -> str:
         skipped = f", {self.skipped} skipped" if self.skipped else ""
@@ -82,12 +88,20 @@ def count_junit(*files: Path) -> Count:
             cases = list(ElementTree.parse(file).iter("testcase"))  # noqa: S314 - written by our own tools
         except (OSError, ElementTree.ParseError):
             continue
-        failed = sum(
-            1 for case in cases if case.find("failure") is not None or case.find("error") is not None
-        )
+        failures = tuple(line for case in cases if (line := _failure(case)))
         skipped = sum(1 for case in cases if case.find("skipped") is not None)
-        total += Count(len(cases) - failed - skipped, failed, skipped)
+        total += Count(len(cases) - len(failures) - skipped, len(failures), skipped, failures)
     return total
+
+
+def _failure(case: ElementTree.Element) -> str:
+    """A line about a test case that failed; empty for another one."""
+    for kind in ("failure", "error"):
+        found = case.find(kind)
+        if found is not None:
+            reason = (found.get("message") or "").strip().partition("\n")[0]
+            return f"{case.get('classname')}.{case.get('name')}: {reason[:200]}"
+    return ""
 
 
 def verdict(status: int) -> Count:

@@ -2,7 +2,7 @@
 
 It asks the API every half second, writes NGINX's configuration when that changes and lets NGINX reload, which
 keeps open streams. It serves hosts and paths, TLS by Secrets, balances over the ready pods and fills in
-`status.loadBalancer`; and it gives Services of type LoadBalancer an address, as a cloud would.
+`status.loadBalancer`; and it looks after Services of type LoadBalancer, as a cloud would.
 
     python -m tests.cluster.ingress FACTS NGINX_PID      FACTS: the cluster's cluster.json
 """
@@ -10,7 +10,6 @@ keeps open streams. It serves hosts and paths, TLS by Secrets, balances over the
 from __future__ import annotations
 
 import base64
-import ipaddress
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.facts import Facts
+from tests.cluster.load_balancers import LoadBalancers, addresses
 from tests.cluster.nginx_config import PREFIXES, Location, Server, annotations_of, render
 from tests.cluster.pki import Authority
 from tests.cluster.processes import Processes, child_of, found
@@ -40,6 +40,7 @@ class Controller:
         self.applied = (self.folder / "nginx.conf").read_text()
         self.certificates: dict[str, tuple[str, str]] = {}
         self.told: set[str] = set()
+        self.load_balancers = LoadBalancers(facts, self.publish)
         self.appeared = False
 
     def appear(self) -> None:
@@ -71,14 +72,19 @@ class Controller:
         ]
         ingresses.sort(key=lambda pair: str(pair[0]["metadata"]["creationTimestamp"]))
         services = self.rest.items("/api/v1/services")
-        self.configure(ingresses, services)
+        slices = self.rest.items("/apis/discovery.k8s.io/v1/endpointslices")
+        self.configure(ingresses, services, slices)
         for item, _ in ingresses:
             self.publish(f"{NETWORKING}/namespaces/{{}}/ingresses/{{}}", item, self.facts.ingress)
-        self.balance(services)
+        self.load_balancers.look(services, slices)
 
-    def configure(self, ingresses: list[tuple[dict[str, Any], str]], services: list[dict[str, Any]]) -> None:
+    def configure(
+        self,
+        ingresses: list[tuple[dict[str, Any], str]],
+        services: list[dict[str, Any]],
+        slices: list[dict[str, Any]],
+    ) -> None:
         """Render, have NGINX judge it, and let it take the new one."""
-        slices = self.rest.items("/apis/discovery.k8s.io/v1/endpointslices")
         by_name = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in services}
         servers: dict[str, Server] = {}
         for item, controller in ingresses:
@@ -90,10 +96,10 @@ class Controller:
                 for path in rule.get("http", {}).get("paths", []):
                     backend = path["backend"]["service"]
                     service = by_name.get((namespace, backend["name"]))
-                    upstream, addresses = _upstream(namespace, backend, service, slices)
+                    upstream, pods = _upstream(namespace, backend, service, slices)
                     kind = path.get("pathType", "Prefix")
                     place = path.get("path", "/")
-                    server.locations.append(Location(place, kind, upstream, addresses, annotations))
+                    server.locations.append(Location(place, kind, upstream, pods, annotations))
             for tls in item["spec"].get("tls") or []:
                 stem = self.certificate(namespace, tls.get("secretName", ""))
                 for host in tls.get("hosts") or []:
@@ -137,20 +143,9 @@ class Controller:
             self.certificates[str(stem)] = pair
         return str(stem)
 
-    def balance(self, services: list[dict[str, Any]]) -> None:
-        """Addresses for Services of type LoadBalancer that have none yet."""
-        wanting = [one for one in services if one["spec"].get("type") == "LoadBalancer"]
-        taken = {ip for one in wanting for ip in _addresses(one)}
-        free = (str(ip) for ip in ipaddress.ip_network(self.facts.load_balancers).hosts())
-        for item in wanting:
-            if not _addresses(item):
-                address = next(ip for ip in free if ip not in taken)
-                taken.add(address)
-                self.publish("/api/v1/namespaces/{}/services/{}", item, address)
-
     def publish(self, path: str, item: dict[str, Any], address: str) -> None:
         """Tell in an object's status where it is served."""
-        if _addresses(item) != [address]:
+        if addresses(item) != [address]:
             metadata = item["metadata"]
             status = {"loadBalancer": {"ingress": [{"ip": address}]}}
             self.rest.set_status(path.format(metadata["namespace"], metadata["name"]), status)
@@ -169,10 +164,6 @@ def _rules(ingress: dict[str, Any]) -> list[dict[str, Any]]:
     if backend:
         rules.append({"http": {"paths": [{"path": "/", "backend": backend}]}})
     return rules
-
-
-def _addresses(item: dict[str, Any]) -> list[str]:
-    return [one.get("ip", "") for one in item.get("status", {}).get("loadBalancer", {}).get("ingress") or []]
 
 
 def _upstream(

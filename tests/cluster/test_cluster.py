@@ -49,14 +49,16 @@ def test_a_service_is_found_by_its_name_and_reached_at_its_address(cluster: Clus
 def test_node_ports_and_load_balancers_lead_to_the_pods(cluster: Cluster, web: str) -> None:
     own = cluster.own
     cluster.apply(service(web, "outside", "web", type="LoadBalancer"))
-    found = cluster.until(
-        lambda: cluster.core.read_namespaced_service("outside", web).status.load_balancer.ingress,
-        "the Service has an address",
-    )
+    given = cluster.until(partial(address_of, cluster, web, "outside"), "the Service has an address")
     port = cluster.core.read_namespaced_service("outside", web).spec.ports[0].node_port
-    places = [found[0].ip, *(f"{address}:{port}" for address in own.nodes.values())]
+    places = [given, *(f"{address}:{port}" for address in own.nodes.values())]
     for place in places:
         cluster.until(partial(answers, f"http://{place}/"), f"{place} answers")
+
+
+def address_of(cluster: Cluster, namespace: str, name: str) -> str:
+    found = cluster.core.read_namespaced_service(name, namespace).status.load_balancer.ingress
+    return found[0].ip if found else ""
 
 
 def answers(url: str) -> bool:
@@ -144,3 +146,19 @@ def test_further_kinds_come_and_go(cluster: Cluster, web: str, name: str, kind: 
     apis = client.ApisApi(cluster.client)
     group = versions[kind].partition("/")[0]
     cluster.until(lambda: group not in {one.name for one in apis.get_api_versions().groups}, "they are gone")
+
+
+def test_a_load_balancer_finds_the_only_node_that_serves(cluster: Cluster) -> None:
+    with cluster.namespace() as namespace:
+        for node in cluster.own.nodes:
+            name = f"on-{node}"
+            alone = deployment(namespace, name, cluster.probe_image, 1)
+            alone["spec"]["template"]["spec"]["nodeName"] = node
+            local = service(namespace, name, name, type="LoadBalancer", externalTrafficPolicy="Local")
+            cluster.apply(alone, local)
+            address = cluster.until(partial(address_of, cluster, namespace, name), "it has an address")
+            url = f"http://{address}/headers"
+            cluster.until(partial(answers, url), f"the pod on {node} answers")
+            # Nobody stands between: that is what such a Service is for.
+            remote = httpx.get(url, trust_env=False).json()["Remote"][0]
+            assert remote.rsplit(":", 1)[0] == cluster.own.host
