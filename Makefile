@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help quickstart status down test test-extended matrix lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf cluster cluster-down clean dev
+.PHONY: help quickstart status down test test-extended matrix lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf cluster cluster-down apiserver apiserver-down clean dev
 
 help:
 	@echo 'make quickstart       a private model and its chatbot on this machine (MODEL=deepseek: the real one, 3.6 GB)'
@@ -15,6 +15,7 @@ help:
 	@echo 'make matrix           the collection on another ansible-core and Python (CELL=core-2.16, core-2.19 or newest)'
 	@echo 'make lint unit        the fast part of it'
 	@echo 'make cluster          a Kubernetes of two nodes on this machine, as the tests use it (make cluster-down)'
+	@echo 'make apiserver        its API alone, without nodes (make apiserver-down)'
 	@echo 'make bench            measure the running quickstart'
 	@echo 'make build            the collection as an archive'
 
@@ -64,6 +65,12 @@ cluster: dev
 
 cluster-down:
 	@$(PYTHON) -m tests.cluster down
+
+apiserver: dev
+	@$(PYTHON) -m tests.cluster up --only-api
+
+apiserver-down:
+	@$(PYTHON) -m tests.cluster down --only-api
 
 bench: dev
 	@$(PYTHON) tests/bench/bench_stack.py

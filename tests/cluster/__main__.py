@@ -1,12 +1,15 @@
 """The test cluster for people and for scenarios: `make cluster`, `make cluster-down`.
 
+`make apiserver` and `make apiserver-down`: its API and controllers alone, without nodes and without root.
+
     python -m tests.cluster up [--folder DIR]       start one in the background, say how to use it
     python -m tests.cluster down [--folder DIR]     remove it
     python -m tests.cluster load IMAGE [--folder DIR]   give an image of Podman to its nodes
     python -m tests.cluster serve --folder DIR      start one; it ends with standard input
     python -m tests.cluster build                   only build what it needs
 
-DIR gets `kubeconfig` and `cluster.json` (addresses). It is .cache/cluster unless given.
+DIR gets `kubeconfig` and `cluster.json` (addresses). It is .cache/cluster unless given, and .cache/apiserver
+with --only-api.
 """
 
 from __future__ import annotations
@@ -22,21 +25,21 @@ from pathlib import Path
 
 from tests.cluster.cluster import load_image
 from tests.cluster.facts import Facts
-from tests.cluster.programs import ROOT, build_all
-from tests.cluster.supervisor import Supervisor, keep_logs
+from tests.cluster.programs import ROOT
+from tests.cluster.supervisor import Supervisor, build_what, keep_logs
 
-FOLDER = ROOT / ".cache/cluster"
+FOLDERS = {False: ROOT / ".cache/cluster", True: ROOT / ".cache/apiserver"}
 END_SECONDS = 60
 
 
-def serve(folder: Path, stays: bool) -> int:
+def serve(folder: Path, stays: bool, only_api: bool) -> int:
     """Keep a cluster until told to end; returns the exit status."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(0))
     folder.mkdir(parents=True, exist_ok=True)
     facts, kubeconfig = folder / "cluster.json", folder / "kubeconfig"
     facts.unlink(missing_ok=True)
-    supervisor = Supervisor()
+    supervisor = Supervisor(only_api)
     try:
         found = supervisor.start()
         kubeconfig.unlink(missing_ok=True)
@@ -66,13 +69,14 @@ def running(folder: Path) -> Facts | None:
     return facts if command.exists() and b"tests.cluster" in command.read_bytes() else None
 
 
-def up(folder: Path) -> int:
+def up(folder: Path, only_api: bool = False) -> int:
     """Start one in the background; returns the exit status."""
     facts = running(folder)
     if not facts:
         (folder / "cluster.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.cluster", "serve", "--stay", "--folder", str(folder)]
-        build_all()
+        command += ["--only-api"] if only_api else []
+        build_what(only_api)
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "serve.log"
         # It stays when this ends, and must not hold the pipe that we may write to.
@@ -91,6 +95,10 @@ def up(folder: Path) -> int:
                 return process.returncode or 1
             time.sleep(0.2)
             facts = running(folder)
+    if only_api:
+        print("An API of Kubernetes without nodes runs; the end: make apiserver-down")
+        print(f"  export KUBECONFIG={folder / 'kubeconfig'}", flush=True)
+        return 0
     print(f"A Kubernetes of two nodes runs: {', '.join(f'{n} {a}' for n, a in facts.nodes.items())}")
     print(f"  export KUBECONFIG={folder / 'kubeconfig'}")
     print(f"  Ingress objects of class nginx: http(s)://{facts.ingress}; names of Services: {facts.dns}")
@@ -125,17 +133,18 @@ def main() -> int:
     )
     parser.add_argument("command", choices=["up", "down", "load", "serve", "build"])
     parser.add_argument("image", nargs="?")
-    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--only-api", action="store_true", help="an API and controllers, without nodes")
     parser.add_argument("--stay", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    folder = options.folder.resolve()
+    folder = (options.folder or FOLDERS[options.only_api]).resolve()
     if options.command == "build":
-        build_all()
+        build_what(options.only_api)
         return 0
     if options.command == "serve":
-        return serve(folder, options.stay)
+        return serve(folder, options.stay, options.only_api)
     if options.command == "up":
-        return up(folder)
+        return up(folder, options.only_api)
     if options.command == "down":
         return down(folder)
     facts = running(folder)

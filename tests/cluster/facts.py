@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +33,25 @@ class Facts:
         draft = file.with_suffix(".new")
         draft.write_text(json.dumps(asdict(self), indent=2))
         draft.rename(file)
+
+    @staticmethod
+    def of_api(kubeconfig: Path, folder: Path) -> Facts:
+        """An API on loopback without nodes, of this process."""
+        return Facts(
+            kubeconfig=str(kubeconfig),
+            host="127.0.0.1",
+            ingress="",
+            dns="",
+            visitors=[],
+            nodes={},
+            pids={},
+            pods="",
+            services="",
+            load_balancers="",
+            probe_image="",
+            supervisor=os.getpid(),
+            folder=str(folder),
+        )
 
     @staticmethod
     def read(file: Path) -> Facts:

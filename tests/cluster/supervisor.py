@@ -28,15 +28,19 @@ INGRESS_CLASSES = {"nginx": COMMUNITY, "nginx-f5": F5}
 
 
 class Supervisor:
-    """Starts the cluster, looks after it and takes it away."""
+    """Starts the cluster, looks after it and takes it away.
 
-    def __init__(self) -> None:
-        if os.geteuid():
+    :param only_api: whether it has an API with its controllers, and no node.
+    """
+
+    def __init__(self, only_api: bool = False) -> None:
+        self.only_api = only_api
+        if os.geteuid() and not only_api:
             raise RuntimeError(
                 "a Kubernetes of its own needs root; remedy: run this as root, "
                 "or let TEST_KUBECONFIG name a cluster that is there"
             )
-        build_all()
+        build_what(only_api)
         self.workspace = Workspace()
         self.folder = self.workspace.path
         self.processes = Processes(self.folder)
@@ -44,6 +48,9 @@ class Supervisor:
 
     def start(self) -> Facts:
         """Start everything; RuntimeError with the reason when something does not come up."""
+        if self.only_api:
+            self.plane = ControlPlane(self.folder / "plane", True).start()
+            return Facts.of_api(self.plane.kubeconfig, self.folder)
         archive = self.folder / "probe.tar"
         write_image(program("probe"), PROBE_IMAGE, archive)
         network = Network(self.processes, NODES)
@@ -116,6 +123,14 @@ class Supervisor:
             if self._ended() or time.monotonic() > end:
                 raise RuntimeError(f"{otherwise}; {_tails(self.folder, self._ended())}")
             time.sleep(0.2)
+
+
+def build_what(only_api: bool) -> None:
+    """Have the programs there that it needs."""
+    if only_api:
+        program("kube-apiserver")
+    else:
+        build_all()
 
 
 def _ready(rest: Rest) -> bool:

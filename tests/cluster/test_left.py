@@ -75,11 +75,14 @@ def test_nothing_is_left_after_a_kill(cluster: Cluster, tmp_path: Path, victim: 
     assert left_of(own)
 
 
-def test_a_cluster_for_people_stays_until_it_is_taken_down(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [[], ["--only-api"]])
+def test_a_cluster_for_people_stays_until_it_is_taken_down(
+    cluster: Cluster, tmp_path: Path, kind: list[str]
+) -> None:
     assert cluster.own
 
     def cli(command: str) -> str:
-        arguments = [sys.executable, "-m", "tests.cluster", command, "--folder", str(tmp_path)]
+        arguments = [sys.executable, "-m", "tests.cluster", command, *kind, "--folder", str(tmp_path)]
         # A pipe that the cluster held open would end in a timeout.
         done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
         return done.stdout
@@ -87,8 +90,10 @@ def test_a_cluster_for_people_stays_until_it_is_taken_down(cluster: Cluster, tmp
     try:
         assert f"KUBECONFIG={tmp_path / 'kubeconfig'}" in cli("up")
         facts = Facts.read(tmp_path / "cluster.json")
-        assert facts.host in cli("up")
-        assert Cluster(tmp_path / "kubeconfig", facts).core.list_node().items
+        assert f"KUBECONFIG={tmp_path / 'kubeconfig'}" in cli("up")
+        assert Facts.read(tmp_path / "cluster.json") == facts
+        nodes = Cluster(tmp_path / "kubeconfig", facts).core.list_node().items
+        assert len(nodes) == len(facts.nodes) == (0 if kind else 2)
     finally:
         assert "is gone" in cli("down")
     cluster.until(lambda: not left_of(facts), "nothing is left")
