@@ -146,13 +146,17 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.common i
     COMMON_ARGUMENTS,
     finish,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.interfaces import addresses
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.network import (
     COMPARED,
     attached_args,
+    check_free,
     create_args,
     different,
     observe,
     split_attached,
+    subnets_of,
+    subnets_of_links,
     validate,
     wanted_network,
 )
@@ -191,6 +195,13 @@ def clear(client: PodmanClient, name: str, force: bool, check_mode: bool) -> lis
     return ours
 
 
+def in_use(client: PodmanClient, name: str, interface: str) -> list[tuple[str, str, str]]:
+    """Return the subnets in use here, but for those of this network and its interface."""
+    found = subnets_of(client.run_json(["network", "ls", "--format=json"]) or [], name)
+    links = {link: address for link, address in addresses().items() if link != interface}
+    return found + subnets_of_links(links)
+
+
 def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
     """Read, compare, act, report."""
     params, name = module.params, module.params["name"]
@@ -209,6 +220,8 @@ def run(module: AnsibleModule, client: PodmanClient) -> dict[str, t.Any]:
         by_files = wanted is not None and files.apply()
         if wanted is not None and by_files:
             cni.check(wanted)
+        elif wanted is not None and wanted["subnet"] != shown.get("subnet"):
+            check_free(wanted["subnet"], in_use(client, name, (now or {}).get("interface", "")))
         if now is not None:
             removed = clear(client, name, params["force"], module.check_mode)
             if not module.check_mode:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -117,15 +118,17 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, files: Callable[..., Pa
         run([sys.executable, "-m", "private_ai_chatbot"], **chatbot)
         run([sys.executable, str(ROOT / "tests/standins/network_observer.py"), f"--port={observer}"])
         certificate(folder / "skupper/private/runtime/certs/link-a", days=300)
-        (folder / "data/models/abc").mkdir(parents=True)
-        (folder / "data/models/abc/model.gguf").write_bytes(b"x" * 1000)
+        # In memory: how full this machine's disk is says nothing about the rules.
+        data = Path(stack.enter_context(TemporaryDirectory(dir="/dev/shm")))
+        (data / "models/abc").mkdir(parents=True)
+        (data / "models/abc/model.gguf").write_bytes(b"x" * 1000)
         textfiles = folder / "textfiles"
         textfiles.mkdir()
         collect = [
             sys.executable,
             str(COLLECTOR),
             "--data",
-            str(folder / "data"),
+            str(data),
             "--skupper",
             str(folder / "skupper"),
         ]

@@ -40,6 +40,44 @@ def validate(params: t.Mapping[str, t.Any]) -> None:
             )
 
 
+def check_free(subnet: str, taken: t.Iterable[tuple[str, str, str]]) -> None:
+    """Raise NetworkError when the subnet overlaps one in use, before anything is taken away for it.
+
+    :param taken: of each: its addresses (C(10.0.0.1/24)), whose they are, and the command that ends that,
+        where one can be recommended.
+    """
+    wanted = ipaddress.ip_network(subnet)
+    for addresses, owner, command in taken:
+        other = ipaddress.ip_network(addresses, strict=False)
+        if other.version == wanted.version and other.overlaps(wanted):
+            instead = f", or, if nothing needs that one any more: {command}" if command else ""
+            raise NetworkError(
+                f"subnet {subnet} overlaps {other} of {owner}. Remedy: choose another subnet{instead}"
+            )
+
+
+def subnets_of(listed: t.Iterable[t.Mapping[str, t.Any]], but: str) -> list[tuple[str, str, str]]:
+    """Return what ``podman network ls`` tells as :func:`check_free` takes it, without one of the networks."""
+    return [
+        (part["subnet"], f"Podman's network {one['name']}", f"podman network rm {one['name']}")
+        for one in listed
+        if one["name"] != but
+        for part in one.get("subnets") or []
+    ]
+
+
+def subnets_of_links(links: t.Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return the addresses of interfaces as :func:`check_free` takes it; bridges of a killed Podman stay."""
+    return [
+        (
+            address,
+            f"this host's interface {name}",
+            f"ip link delete {name}" if name.startswith("podman") else "",
+        )
+        for name, address in links.items()
+    ]
+
+
 def wanted_network(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what is compared and made; without a gateway when podman may choose."""
     wanted = {

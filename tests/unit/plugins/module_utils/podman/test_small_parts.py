@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import (
+    interfaces,
     network,
     quadlet,
     rootfs,
@@ -94,6 +95,39 @@ def test_network_differs(change: dict[str, Any]) -> None:
 def test_network_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(network.NetworkError, match=message):
         network.validate({**WANTED, **change})
+
+
+LISTED: list[dict[str, Any]] = [
+    {"name": "n", "subnets": [{"subnet": "10.0.0.0/24"}]},
+    {"name": "other", "subnets": [{"subnet": "fd00::/64"}, {"subnet": "10.0.8.0/24"}]},
+    {"name": "macvlan", "subnets": None},
+]
+
+
+@pytest.mark.parametrize(
+    "subnet, message",
+    [
+        ("10.0.0.0/24", None),
+        ("10.0.0.0/20", "10.0.8.0/24 of Podman's network other.*podman network rm other"),
+        ("fd00::/80", "fd00::/64 of Podman's network other"),
+        ("10.9.0.0/28", "10.9.0.0/24 of this host's interface podman3.*ip link delete podman3"),
+        ("192.0.2.0/28", "192.0.2.0/24 of this host's interface eth0. Remedy: choose another subnet$"),
+    ],
+)
+def test_a_subnet_in_use_is_refused(subnet: str, message: str | None) -> None:
+    taken = network.subnets_of(LISTED, "n")
+    taken += network.subnets_of_links(
+        {"podman3": "10.9.0.1/255.255.255.0", "eth0": "192.0.2.7/255.255.255.0"}
+    )
+    if message is None:
+        network.check_free(subnet, taken)
+        return
+    with pytest.raises(network.NetworkError, match=message):
+        network.check_free(subnet, taken)
+
+
+def test_the_hosts_own_addresses_are_seen() -> None:
+    assert interfaces.addresses()["lo"] == "127.0.0.1/255.0.0.0"
 
 
 def test_containers_on_a_network_are_told_apart() -> None:
