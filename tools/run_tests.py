@@ -198,8 +198,8 @@ def converter() -> Count:
 def pipeline(extended: bool) -> Count:
     """A model's way through the role; `extended` runs the tests that take minutes, too."""
     built = play_target("setup_trainer_image")
-    chosen = [] if extended else ["-m", "not extended"]
-    return built if built.failed else pytest("pipeline", "tests/pipeline", *chosen, limit=60 * MINUTE)
+    chosen, limit = ([], 90) if extended else (["-m", "not extended"], 60)
+    return built if built.failed else pytest("pipeline", "tests/pipeline", *chosen, limit=limit * MINUTE)
 
 
 def training() -> Count:

@@ -9,9 +9,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import re
+import stat
 import tempfile
 import time
 import typing as t
@@ -99,16 +103,35 @@ def settle(temporary: str, path: str) -> None:
         os.close(folder)
 
 
+def _clear_cut(folder: str, name: str) -> None:
+    """Remove what runs left that were killed while they wrote this file; who still writes holds a lock."""
+    mine = re.compile(rf"\.{re.escape(name)}\.[a-z0-9_]{{8}}")
+    for path in [os.path.join(folder, entry) for entry in os.listdir(folder) if mine.fullmatch(entry)]:
+        # Another run may be doing the same, and what is not ours may stay.
+        with contextlib.suppress(OSError):
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if stat.S_ISREG(os.fstat(handle).st_mode):
+                    os.unlink(path)
+            finally:
+                os.close(handle)
+
+
 def _write(path: str, mode: int, fill: t.Callable[[t.BinaryIO], None]) -> None:
     folder, name = os.path.split(path)
+    _clear_cut(folder or ".", name)
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder or ".")
     try:
         with os.fdopen(handle, "wb") as stream:
+            # Where there are no locks, what was cut stays.
+            with contextlib.suppress(OSError):
+                fcntl.flock(stream, fcntl.LOCK_EX)
             os.fchmod(stream.fileno(), mode)
             fill(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        settle(temporary, path)
+            settle(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)

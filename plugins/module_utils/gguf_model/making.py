@@ -258,11 +258,14 @@ class ModelFile:
             os.mkdir(output)
             hand_over(output, os.geteuid() != 0)
             self._run("make", output)
-            self._place(output)
+            record = self._place(output)
         finally:
             shutil.rmtree(work, ignore_errors=True)
             if self.progress.problem:
                 self.module.warn(self.progress.problem)
+        # It makes the file count, so it comes when nothing is left to be done: no run would come back for it.
+        write_file(manifest.path_of(self.dest), manifest.encode(record), 0o644)
+        self.checksums.remember(self.dest, record["file"]["sha256"])
         self.seconds = round(time.monotonic() - started, 1)
         self.progress.say("done")
 
@@ -287,8 +290,8 @@ class ModelFile:
         message = f"converting {self.source} {reason}: {' | '.join(done.tail[-5:])}{where}"
         return PodmanError(message, rc=done.rc, stdout="\n".join(done.tail))
 
-    def _place(self, output: str) -> None:
-        """Give what was made its names; the manifest comes last and makes it count."""
+    def _place(self, output: str) -> dict[str, t.Any]:
+        """Give what was made its names; return its manifest."""
         self.progress.say("checking the result")
         made = os.path.join(output, "model.gguf")
         header, size = read_header(made), os.path.getsize(made)
@@ -310,9 +313,7 @@ class ModelFile:
                 if os.geteuid() == 0:
                     os.chown(temporary, 0, 0)
                 settle(temporary, path)
-        record = manifest.build(self.wanted, self.dest, size, digest, kept)
-        write_file(manifest.path_of(self.dest), manifest.encode(record), 0o644)
-        self.checksums.remember(self.dest, digest)
+        return manifest.build(self.wanted, self.dest, size, digest, kept)
 
     def _drop_intermediate(self, wanted: bool) -> None:
         if wanted:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -60,6 +61,47 @@ def test_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest
         files.write_file(str(path), b"new", 0o600)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["key"]
+
+
+def test_a_power_cut_leaves_the_old_file_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content is on the disk before the name, and the name before anybody is told."""
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def kept(handle: int) -> None:
+        done.append(f"keep {'names' if stat.S_ISDIR(os.fstat(handle).st_mode) else 'content'}")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", kept)
+    monkeypatch.setattr(os, "replace", lambda *names: done.append("name") or replace(*names))
+    files.write_file(str(tmp_path / "key"), b"new", 0o600)
+    assert done == ["keep content", "name", "keep names"]
+
+
+def test_what_killed_runs_left_goes_and_what_others_write_stays(tmp_path: Path) -> None:
+    names = [".key.abcd1234", ".key.zzzz_999", ".key.backup.gz", ".other.abcd1234", "key.abcd1234"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    (tmp_path / ".key.directry").mkdir()
+    with (tmp_path / ".key.zzzz_999").open() as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        files.write_file(str(tmp_path / "key"), b"new", 0o600)
+    assert sorted(os.listdir(tmp_path)) == sorted(["key", ".key.directry", *names[1:]])
+
+
+def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One does not take away what the other is just writing."""
+    path, fsync = str(tmp_path / "key"), os.fsync
+
+    def meanwhile(handle: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        files.write_file(path, b"the other's", 0o600)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    files.write_file(path, b"the first one's", 0o600)
+    assert (tmp_path / "key").read_text() == "the first one's" and os.listdir(tmp_path) == ["key"]
 
 
 def settled(path: Path, text: str) -> None:

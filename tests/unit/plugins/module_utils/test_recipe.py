@@ -34,6 +34,18 @@ def test_nothing_changed(folder: Path) -> None:
     assert recipe.differences(made(folder), made(folder)) == []
 
 
+def test_nothing_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files may be large: what the file system says of them is enough."""
+
+    def read(path: object, *_: object) -> None:
+        raise AssertionError(f"{path} was opened")
+
+    before = made(folder)
+    for opened in ("builtins.open", "io.open", "os.open"):
+        monkeypatch.setattr(opened, read)
+    assert made(folder) == before
+
+
 def test_without_a_note_everything_differs(folder: Path) -> None:
     found = recipe.differences(None, made(folder))
     assert {"model", "outtype", "training", str(folder), str(folder / "a")} == set(found)

@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,33 @@ def test_what_a_killed_run_left(host: Host) -> None:
     name = next(word for words in lines if words[0] == "run" for word in words if word.startswith("--name="))
     removed = ["rm", "--force", "--ignore", name.removeprefix("--name=")]
     assert lines.index(removed) < next(at for at, words in enumerate(lines) if words[0] == "run")
+
+
+def test_killed_while_it_is_put_in_place(cut_everywhere: Callable[..., int]) -> None:
+    """The file is the old one or the new one, whole, and what its manifest says of it is never wrong."""
+    host: Host
+    old, new = DEMO.read_bytes(), DEMO.read_bytes().replace(b"general.name", b"general.nami", 1)
+    other: dict[str, Any] = {"outtype": "bf16", "quantization": "Q4_K_M", "keep_intermediate": True}
+
+    def prepare(folder: Path) -> Callable[[], Any]:
+        nonlocal host
+        host = Host(folder)
+        host.run(keep_intermediate=True, quantization="Q8_0")
+        (folder / "new.gguf").write_bytes(new)
+        host.set(demo=str(folder / "new.gguf"))
+        return lambda: host.run(**other)
+
+    def look() -> None:
+        assert host.dest.read_bytes() in (old, new)
+        finished = host.run(**other)
+        assert host.dest.read_bytes() == new and not host.run(**other)["changed"]
+        assert finished["manifest"]["inputs"]["quantization"] == "Q4_K_M"
+        left = ["model.bf16.gguf", "model.gguf", "model.gguf.manifest.json"]
+        assert [name for name in host.left() if name != ".model.gguf.work"] == left
+        work = host.dest.parent / ".model.gguf.work"
+        assert not work.exists() or os.listdir(work) == [], "nobody would come back for it"
+
+    assert cut_everywhere(prepare, look) >= 5
 
 
 def test_two_runs(host: Host) -> None:

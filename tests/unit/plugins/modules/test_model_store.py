@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,107 @@ def test_served_and_rolled_back(host: Host) -> None:
     assert written == {"format": 1, **once_more["served"]}
 
 
+def whole(folder: Path) -> bool:
+    """Whether a model's directory holds what it says."""
+    content = (folder / "model.gguf").read_bytes()
+    return hashlib.sha256(content).hexdigest().startswith(folder.name)
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["copied", "linked"])
+@pytest.mark.parametrize("before", ["nothing", "damaged"])
+def test_killed_while_a_model_is_kept(cut_everywhere: Callable[..., int], link: bool, before: str) -> None:
+    """What has a model's name is whole, and says where it is from; a damaged one is there until then."""
+    host: Host
+
+    def prepare(folder: Path) -> Callable[[], Any]:
+        nonlocal host
+        host = Host(folder)
+        host.serve("a")
+        path = host.model("b")[0]
+        Path(f"{path}.manifest.json").write_text('{"inputs": {"provenance": {"repository": "a/b"}}}')
+        if before == "damaged":
+            placed = Path(host.run(state="present", src=path)["folder"])
+            (placed / "model.gguf").unlink()
+            (placed / "model.gguf").write_bytes(b"damaged")
+        return lambda: host.run(state="present", src=path, link=link)
+
+    def look() -> None:
+        sha256 = {letter: host.model(letter)[1] for letter in "ab"}
+        assert whole(host.root / "models" / sha256["a"][:12])
+        folder = host.root / "models" / sha256["b"][:12]
+        placed = folder / "model.gguf"
+        assert placed.exists() or before == "nothing"
+        if placed.exists() and placed.read_bytes() != b"damaged":
+            assert whole(folder) and (folder / "model.gguf.manifest.json").exists()
+        assert host.run()["served"]["current"]["sha256"] == sha256["a"]
+        host.run(state="present", src=str(host.source / "b.gguf"), link=link)
+        assert whole(folder)
+        # An empty directory may be left of a link that was being made.
+        left = sorted(name for name in os.listdir(folder) if not name.startswith(".link."))
+        assert left == ["model.gguf", "model.gguf.manifest.json"]
+
+    assert cut_everywhere(prepare, look) >= 5
+
+
+def test_killed_while_it_is_written_down(cut_everywhere: Callable[..., int]) -> None:
+    """What is said to be served is there and whole, and the next run ends what was begun."""
+    host: Host
+
+    def prepare(folder: Path) -> Callable[[], Any]:
+        nonlocal host
+        host = Host(folder)
+        for letter in "abc":
+            Path(f"{host.model(letter)[0]}.manifest.json").write_text("{}")
+            sha256 = host.serve(letter, keep=9)[0]
+            (host.root / "evaluations" / f"{sha256[:12]}.json").write_text("{}")
+        sha256 = host.model("d")[1]
+        host.run(state="present", src=str(host.source / "d.gguf"))
+        return lambda: host.run(state="served", sha256=sha256, name="model-d", keep=1)
+
+    def look() -> None:
+        state = host.run()["served"]
+        for role in ("current", "previous"):
+            assert not state[role] or whole(host.root / "models" / state[role]["sha256"][:12]), role
+        last = host.model("d")[1]
+        host.run(state="served", sha256=last, name="model-d", keep=1)
+        # Of one that went, an empty directory may be left, which is no model.
+        left = [name for name in host.kept() if os.listdir(host.root / "models" / name)]
+        assert left == [last[:12]] and os.listdir(host.root / "evaluations") == []
+
+    assert cut_everywhere(prepare, look) >= 5
+
+
+def test_a_source_that_changes_while_it_is_copied(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sha256 = host.model("a")
+    real = model_store.verified
+
+    def and_then_somebody_writes(*arguments: Any) -> dict[str, Any]:
+        found = real(*arguments)
+        Path(path).write_bytes(Path(host.model("b")[0]).read_bytes())
+        return found
+
+    monkeypatch.setattr(model_store, "verified", and_then_somebody_writes)
+    with pytest.raises(ValueError, match="changed while it was copied"):
+        host.run(state="present", src=path)
+    assert os.listdir(host.root / "models" / sha256[:12]) == []
+
+
+def test_no_room(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sha256 = host.model("a")
+    host.run()
+    size = os.path.getsize(path)
+    usage = model_store.shutil.disk_usage(host.root)
+    monkeypatch.setattr(model_store.shutil, "disk_usage", lambda _: usage._replace(free=size - 1))
+    for check_mode in (True, False):
+        with pytest.raises(
+            ValueError, match=rf"has {size - 1} bytes free, the model .* needs {size}; make room"
+        ):
+            host.run(check_mode, state="present", src=path)
+    assert host.kept() == []
+    # Another name takes none.
+    assert host.run(state="present", src=path, link=True)["changed"] and host.kept() == [sha256[:12]]
+
+
 @pytest.mark.parametrize("keep", [1, 2, 3])
 def test_surplus(host: Host, keep: int) -> None:
     made = []
@@ -168,6 +270,17 @@ def test_the_served_one_stays_however_old(host: Host) -> None:
     os.utime(host.root / "models" / first[:12], (1, 1))
     done = host.run(state="served", sha256=first, name="model-a", keep=1)
     assert len(done["removed"]) == 2 and host.kept() == [first[:12]]
+
+
+def test_the_one_before_stays_longer_than_the_others(host: Host) -> None:
+    """However old it is: a rollback needs it."""
+    names = [host.serve(letter, keep=9)[0][:12] for letter in "abc"]
+    for number, name in enumerate(reversed(names)):
+        os.utime(host.root / "models" / name, (1000 + number, 1000 + number))
+    # Again the first: the one before is now the last, whose directory is the oldest.
+    done = host.serve("a", keep=2)[1]
+    assert done["removed"] == [names[1]] and host.kept() == sorted([names[0], names[2]])
+    assert done["served"]["previous"]["sha256"][:12] == names[2]
 
 
 def test_absent(host: Host) -> None:
