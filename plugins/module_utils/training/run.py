@@ -182,17 +182,28 @@ def prepare_work(work: str, inputs: t.Mapping[str, t.Any], rootless: bool) -> No
                     f"checkpoint_dir {work!r} holds files that are not of a training; name a directory of "
                     "its own"
                 )
-            shutil.rmtree(work)
+            _clear_work(work)
     os.makedirs(work, mode=0o755, exist_ok=True)
     if not os.path.isfile(marker):
         write_file(marker, f"{digest}\n".encode(), 0o644)
     hand_over(work, rootless)
 
 
+def _clear_work(work: str) -> None:
+    # What says whose it is goes last: a removal that is cut can be gone on with.
+    for name in os.listdir(work):
+        path = os.path.join(work, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif name != MARKER:
+            os.unlink(path)
+    shutil.rmtree(work)
+
+
 def remove_work(work: str) -> None:
     """Remove checkpoints, if this is a directory of them."""
     if os.path.isfile(os.path.join(work, MARKER)) or (os.path.isdir(work) and not os.listdir(work)):
-        shutil.rmtree(work)
+        _clear_work(work)
 
 
 def train(
@@ -221,7 +232,7 @@ def train(
         clear(places)
         raise
     put_in_place(places)
-    shutil.rmtree(work)
+    _clear_work(work)
     progress.say("done")
     return content
 

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 import typing as t
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.directories import Places
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanError
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.tool import result_of, tool_argv
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Finished
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Finished, Progress
 from ansible_collections.private_ai.chatbot.plugins.module_utils.training import model, run
 
 PARAMS: dict[str, t.Any] = {
@@ -159,3 +161,73 @@ def test_checkpoints_count_for_the_same_inputs_only(tmp_path: Path, monkeypatch:
         run.prepare_work(str(work), {"a": 1}, False)
     run.remove_work(str(work))
     assert os.listdir(work) == ["letters"]
+
+
+INPUTS: dict[str, t.Any] = {"base": {}, "data": {"sha256": "0"}, "hyperparameters": {"epochs": 4}}
+MADE = {
+    "config.json": b"{}",
+    "model.safetensors": b"",
+    "tokenizer_config.json": b"{}",
+}
+HEAD = json.dumps({"a": {"dtype": "F16", "shape": [4], "data_offsets": [0, 8]}}).encode()
+MADE["model.safetensors"] = struct.pack("<Q", len(HEAD)) + HEAD + bytes(8)
+
+
+class Training:
+    """A training that has checkpoints already, for a destination with a model that was trained before."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, made: dict[str, bytes]) -> None:
+        self.dest, self.work = folder / "own", folder / "work"
+        self.dest.mkdir()
+        (self.dest / "before").write_text("x")
+        self.params = {**PARAMS, "base": str(folder), "dest": str(self.dest)}
+        self.params |= {"name": "own", "teacher": None, "log_file": None, "timeout": 60}
+
+        def container(
+            _client: t.Any, params: dict[str, t.Any], *_: t.Any
+        ) -> tuple[Finished, dict[str, t.Any]]:
+            result = next(mount["source"] for mount in params["mounts"] if mount["target"] == "/result")
+            for name, content in made.items():
+                Path(result, name).write_bytes(content)
+            return Finished(0, [], ""), {"ok": True, "data": {"rows": 1}, "versions": {}}
+
+        monkeypatch.setattr(run, "run_tool", container)
+        monkeypatch.setattr(run, "hand_over", lambda path, rootless: None)
+        run.prepare_work(str(self.work), INPUTS, False)
+        (self.work / "checkpoint").write_text("x")
+
+    def run(self) -> None:
+        places, nobody = Places(str(self.dest)), t.cast(t.Any, None)
+        run.train(nobody, self.params, INPUTS, places, str(self.work), Progress(None, ""))
+
+    def done(self) -> bool:
+        """Whether the new model is there, whole; otherwise it is the one before."""
+        there = set(os.listdir(self.dest))
+        assert there in ({"before"}, {*MADE, run.record.RECORD})
+        return there != {"before"}
+
+
+def test_killed_while_it_ends(cut_everywhere: t.Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours of work are never lost: while the new model is not in its place, the checkpoints are."""
+    training: Training
+
+    def prepare(folder: Path) -> t.Callable[[], t.Any]:
+        nonlocal training
+        training = Training(folder, monkeypatch, MADE)
+        return training.run
+
+    def look() -> None:
+        assert training.done() or (training.work / "checkpoint").exists()
+        training.run()
+        assert training.done() and not training.work.exists()
+
+    assert cut_everywhere(prepare, look) >= 10
+
+
+def test_a_result_that_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one before stays, and so do the checkpoints."""
+    training = Training(tmp_path, monkeypatch, {**MADE, "model.safetensors": MADE["model.safetensors"][:-1]})
+    with pytest.raises(ValueError, match=r"model\.safetensors"):
+        training.run()
+    assert not training.done() and (training.work / "checkpoint").exists()
+    assert sorted(os.listdir(tmp_path)) == ["own", "work"]
