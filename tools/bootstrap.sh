@@ -50,7 +50,7 @@ if [ "$manager" = apt ]; then
   [ "${VERSION_CODENAME:-}" = bookworm ] || [ "${VERSION_ID:-}" = 22.04 ] || packages="$packages passt"
   packages="$packages $python $python-venv"
   [ -n "$dev" ] && packages="$packages chromium haproxy etcd-server libatomic1 fonts-dejavu-core git rsync openssl prometheus prometheus-node-exporter"
-  [ -n "$dev" ] && packages="$packages containernetworking-plugins conntrack socat nginx systemd"
+  [ -n "$dev" ] && packages="$packages containernetworking-plugins conntrack socat nginx systemd docker-registry"
   # Docker's package of containerd does as well, and the distribution's would remove it.
   [ -n "$dev" ] && ! command -v containerd >/dev/null && packages="$packages containerd"
   missing() { for one in $packages; do dpkg-query -W -f '${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || printf ' %s' "$one"; done; }
@@ -95,10 +95,12 @@ if [ -n "$needed" ]; then
     tail -n 15 .cache/packages.log >&2
     fail "installing packages failed; the whole output is in .cache/packages.log"
   fi
-  # The tests start their own; the distribution's would hold port 80.
-  case "$needed " in
-    *' nginx '*) ! [ -d /run/systemd/system ] || as_root 'systemctl disable --quiet --now nginx' ;;
-  esac
+  # The tests start their own; the distribution's would hold ports 80 and 5000.
+  for service in nginx docker-registry; do
+    case "$needed " in
+      *" $service "*) ! [ -d /run/systemd/system ] || as_root "systemctl disable --quiet --now $service" ;;
+    esac
+  done
 fi
 
 if [ "$(id -u)" != 0 ]; then

@@ -325,7 +325,12 @@ STEPS = {
     "molecule": Step("The quickstart, for real", lambda: molecule("default")),
     "chatbot-nodes": Step(
         "The chatbot on real nodes: streams, updates, drains, limits, scaling",
-        lambda: on_cluster("chatbot-nodes", "tests/chatbot_nodes"),
+        lambda: on_cluster("chatbot-nodes", "tests/chatbot_nodes", "-m", "not extended"),
+    ),
+    "chatbot-registry": Step(
+        "The chatbot's image by way of a registry",
+        lambda: on_cluster("chatbot-registry", "tests/chatbot_nodes", "-m", "extended"),
+        group="extended",
     ),
     "hybrid": Step(
         "The hybrid run: Podman, Kubernetes, stand-ins of Skupper", lambda: scenario_on_cluster("hybrid")

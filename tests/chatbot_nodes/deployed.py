@@ -68,8 +68,14 @@ class Deployed:
     model: Model
     namespace: str = field(default_factory=lambda: f"chatbot-{uuid.uuid4().hex[:8]}")
 
-    def play(self, **variables: Any) -> Play:
+    def play(self, *arguments: str, **variables: Any) -> Play:
         """Run the role, which waits for the pods; more variables than these are the test's."""
+        done = self.attempt(*arguments, **variables)
+        assert done.status == 0, done.said[-6000:]
+        return done
+
+    def attempt(self, *arguments: str, **variables: Any) -> Play:
+        """The same, whatever comes of it."""
         host = self.cluster.own.host
         given = {
             "public_chatbot_kubernetes": {"kubeconfig": str(self.cluster.kubeconfig)},
@@ -82,9 +88,7 @@ class Deployed:
             "ansible_python_interpreter": sys.executable,
             **variables,
         }
-        done = Play.run(given, [])
-        assert done.status == 0, done.said[-6000:]
-        return done
+        return Play.run(given, list(arguments))
 
     def remove(self) -> None:
         """Take it away with its namespace; nobody waits for the end."""

@@ -19,6 +19,8 @@ INIT = Path(__file__).resolve().parent / "node-init.sh"
 PROBE_IMAGE = "localhost/private-ai-test/probe:1"
 CNI_FOLDERS = ("/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin")
 START_SECONDS = 60
+#: In a cluster's folder: what containerd is told of registries, read at each pull.
+REGISTRIES = "registries"
 
 CONTAINERD = """\
 version = 2
@@ -42,6 +44,9 @@ runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 SystemdCgroup = false
+
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{registries}"
 
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{cni}"
@@ -106,7 +111,8 @@ class Node:
                 "remedy: tools/bootstrap.sh --dev (package containernetworking-plugins)"
             )
         found("containerd", "containerd")
-        toml = CONTAINERD.format(image=PROBE_IMAGE, cni=cni, folder=self.folder)
+        registries = self.folder.parent / REGISTRIES
+        toml = CONTAINERD.format(image=PROBE_IMAGE, cni=cni, folder=self.folder, registries=registries)
         (self.folder / "containerd.toml").write_text(toml)
         (self.folder / "cni").mkdir()
         (self.folder / "cni/10-pods.conflist").write_text(json.dumps(self._cni()))
