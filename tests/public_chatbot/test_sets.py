@@ -220,6 +220,26 @@ def test_a_certificate_of_its_own_is_made_once(place: Place) -> None:
     assert place.there("Secret", "tls")["data"] != first
 
 
+def test_what_a_set_consists_of_is_told(place: Place) -> None:
+    def told(*kinds: str) -> Any:
+        return place.module("kubernetes_set_info", name="web", kinds=list(kinds))
+
+    assert told("Pod", "Service")["objects"] == {"Pod": [], "Service": []}
+    place.make_namespace()
+    place.create({**CONFIG, "metadata": {"name": "theirs"}})
+    assert place.objects(**SET)["changed"]
+    before = place.fingerprint()
+    found = told("ConfigMap", "Deployment", "Route")
+    assert not found["changed"] and place.fingerprint() == before
+    assert found["objects"]["Route"] == [], "no OpenShift"
+    (config,) = found["objects"]["ConfigMap"]
+    assert (config["kind"], config["metadata"]["name"], config["data"]) == ("ConfigMap", "web", {"A": "1"})
+    (deployment,) = found["objects"]["Deployment"]
+    assert deployment["spec"]["replicas"] == 2 and "managedFields" not in deployment["metadata"]
+    refused = told("Secret")
+    assert refused["failed"] and "kinds: Secret is not read; known are Pod, ServiceAccount" in refused["msg"]
+
+
 def test_what_is_not_known_to_the_cluster(place: Place) -> None:
     route = {
         "apiVersion": "route.openshift.io/v1",
