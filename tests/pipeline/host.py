@@ -17,6 +17,8 @@ from typing import IO, Any
 
 import httpx
 
+from tests.pipeline.reads import Reads
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "roles/private_model/files/demo_model"
 REPOSITORY = "example/demo-model"
@@ -145,11 +147,13 @@ class Host:
         return self.play(self.site, "--check", **variables)
 
     def unchanged(self, **variables: Any) -> None:
-        """A run after which nothing is different, and in which no step had to look for itself."""
-        status, said = self.play(self.site, "-v", **variables)
+        """A run after which nothing is different, in which no step had to look for itself or read a model."""
+        with Reads(self.data) as reads:
+            status, said = self.play(self.site, "-v", **variables)
         stale = re.findall(r"stale: (?:\[\]|- \S+(?: - \S+)*)", said)
         assert status == 0 and changed(said) == 0, said[-3000:]
         assert "Glance |" in said and "Store |" not in said, f"every step looked for itself: {stale}"
+        assert "Hub | Which Python" not in said and not reads.models(), reads.names
 
     def step(self, name: str, **variables: Any) -> tuple[int, str]:
         """One step of playbooks/model.yml."""

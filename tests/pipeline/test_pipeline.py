@@ -6,13 +6,16 @@ other.
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.pipeline.host import REPOSITORY, Host, Visitor, changed, damaged, demo_files, from_hub
+from tests.pipeline.reads import Reads
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub
 
@@ -65,9 +68,23 @@ def test_what_somebody_changed_is_foreseen_and_repaired(host: Host) -> None:
 
 @extended
 def test_full_verification_reads_and_changes_nothing(host: Host) -> None:
-    status, said = host.play(private_model_verify="full")
+    with Reads(host.data) as reads:
+        status, said = host.play(private_model_verify="full")
     assert status == 0 and changed(said) == 0, said[-3000:]
-    assert "Store |" in said, "it was taken for granted"
+    assert "Store |" in said and "model.safetensors" in reads.models(), "it was taken for granted"
+    assert any(name.endswith(".gguf") for name in reads.models())
+    host.unchanged()
+
+
+@extended
+def test_a_python_that_cannot_ask_the_hub_any_more_is_looked_for_again(host: Host) -> None:
+    note = host.data / ".converged.json"
+    found = json.loads(note.read_text())
+    assert Path(found["keep"]["hub_python"]).exists()
+    found["keep"]["hub_python"] = str(host.folder / "gone/bin/python")
+    note.write_text(json.dumps(found))
+    status, said = host.play()
+    assert status == 0 and changed(said) == 0 and "Hub | Which Python" in said, said[-3000:]
     host.unchanged()
 
 
