@@ -195,6 +195,24 @@ class Host:
         found: dict[str, Any] = json.loads((self.data / "models/served.json").read_text())
         return found
 
+    def loaded(self) -> str:
+        """Which model the server that answers has in it: the name of its directory."""
+        command = ["podman", "inspect", "--format={{json .Mounts}}", "private-ai-model-1"]
+        found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        folders = [Path(mount["Source"]) for mount in found]
+        names = [path.name for path in folders if path.parent == self.data / "models"]
+        assert len(names) == 1, folders
+        return names[0]
+
+    def goes_on(self) -> bool:
+        """Whether what is said to be served is what answers."""
+        return self.loaded() == self.served()["current"]["sha256"][:12] and "model" in self.ask().lower()
+
+    def tree(self) -> dict[str, tuple[int, int]]:
+        """Size and time of every file that is kept."""
+        found = {path: path.stat() for path in self.data.rglob("*") if path.is_file()}
+        return {str(path): (about.st_size, about.st_mtime_ns) for path, about in found.items()}
+
     def ask(self, question: str = "What is this?") -> str:
         """The answer that a caller of the gateway gets; AssertionError when there is none."""
         body = {"messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 400}
