@@ -96,6 +96,7 @@ def test_learns_and_takes_over_under_a_running_chat(host: Host, page: RealStack,
     served = host.served()
     assert served["previous"] == base and served["current"]["name"] == NAME
     assert served["current"]["provenance"]["data_rows"] == 200
+    assert host.loaded() == served["current"]["sha256"][:12]
     assert len(visitor.answers) > 20 and not visitor.failures, visitor.failures[:3]
 
     before, after = host.report(base["sha256"]), host.report(served["current"]["sha256"])
@@ -124,9 +125,12 @@ def test_back_to_the_model_before(host: Host) -> None:
     """And forward again, without training."""
     status, said = host.step("rollback", **trained(host))
     assert status == 0, said[-3000:]
-    assert host.served()["previous"]["provenance"]["data_rows"] == 200
+    left = host.served()["previous"]
+    assert left["provenance"]["data_rows"] == 200
+    assert host.loaded() == host.served()["current"]["sha256"][:12] != left["sha256"][:12]
     status, said = host.step("promote", **trained(host))
-    assert status == 0 and host.served()["current"]["provenance"]["data_rows"] == 200, said[-3000:]
+    assert status == 0 and host.served()["current"] == left, said[-3000:]
+    assert host.loaded() == left["sha256"][:12]
 
 
 @pytest.mark.extended
