@@ -209,14 +209,14 @@ def training() -> Count:
     return built if built.failed else pytest("training", tests, env=with_image(), limit=60 * MINUTE)
 
 
-def cluster_programs() -> int:
+def cluster_programs(*options: str) -> int:
     """Build the test cluster's programs where they are not there; that has its own limit. The exit status."""
-    return call([sys.executable, "-m", "tests.cluster", "build"], limit=70 * MINUTE)
+    return call([sys.executable, "-m", "tests.cluster", "build", *options], limit=70 * MINUTE)
 
 
-def on_cluster(name: str, *paths: str) -> Count:
-    """Tests on Kubernetes."""
-    built = cluster_programs()
+def on_cluster(name: str, *paths: str, options: tuple[str, ...] = ()) -> Count:
+    """Tests on Kubernetes; `options` are of the cluster whose programs they need."""
+    built = cluster_programs(*options)
     return verdict(built) if built else pytest(name, *paths)
 
 
@@ -334,6 +334,11 @@ STEPS = {
     ),
     "hybrid": Step(
         "The hybrid run: Podman, Kubernetes, stand-ins of Skupper", lambda: scenario_on_cluster("hybrid")
+    ),
+    "chatbot-ingress": Step(
+        "The chatbot behind real Traefik, and NGINX Ingress Controller by real Helm",
+        lambda: on_cluster("chatbot-ingress", "tests/chatbot_ingress", options=("--traefik",)),
+        group="extended",
     ),
     "chatbot-scenario": Step(
         "The role public_chatbot as a scenario, on real nodes",

@@ -29,6 +29,7 @@ def chatbot_plan(
         return {
             "way": decided.way,
             "image_source": decided.image_source,
+            "ingress_class": decided.ingress_class,
             "kinds": decided.kinds,
             "needed_secrets": decided.needed_secrets,
             "key_secret": decided.key_secret,

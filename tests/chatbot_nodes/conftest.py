@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.chatbot_nodes.crowd import Crowd
-from tests.chatbot_nodes.deployed import HOST, IMAGE, PATH, Deployed, Model, certificate
+from tests.chatbot_nodes.deployed import BEHIND_INGRESS, IMAGE, Deployed, Model, certificate
 from tests.cluster.cluster import Cluster
 from tests.cluster.fixtures import cluster
 
@@ -28,13 +28,7 @@ def model(cluster: Cluster) -> Iterator[Model]:
 def chatbot(cluster: Cluster, model: Model) -> Iterator[Deployed]:
     """Two replicas behind an Ingress with TLS, a host and a sub-path."""
     one = Deployed(cluster, model)
-    one.play(
-        public_chatbot_host=HOST,
-        public_chatbot_path=PATH,
-        public_chatbot_ingress_class="nginx",
-        public_chatbot_rate_limit_per_minute=1000,
-        public_chatbot_max_open_per_visitor=30,
-    )
+    one.play(**BEHIND_INGRESS)
     yield one
     one.remove()
 

@@ -24,6 +24,14 @@ NAME = "chatbot"
 SELECTOR = "app.kubernetes.io/name=private-ai-chatbot"
 #: Tokens a second of the model: a crowd's answers outlive what is done to the pods meanwhile.
 RATE = 4
+#: What the role is told for a page behind an Ingress.
+BEHIND_INGRESS: dict[str, Any] = {
+    "public_chatbot_host": HOST,
+    "public_chatbot_path": PATH,
+    "public_chatbot_ingress_class": "nginx",
+    "public_chatbot_rate_limit_per_minute": 1000,
+    "public_chatbot_max_open_per_visitor": 30,
+}
 
 
 class Model:

@@ -9,7 +9,7 @@
     python -m tests.cluster build                   only build what it needs
 
 DIR gets `kubeconfig` and `cluster.json` (addresses). It is .cache/cluster unless given, and .cache/apiserver
-with --only-api.
+with --only-api. With --traefik, Ingress objects are served by Traefik, and load balancers get no address.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ FOLDERS = {False: ROOT / ".cache/cluster", True: ROOT / ".cache/apiserver"}
 END_SECONDS = 60
 
 
-def serve(folder: Path, stays: bool, only_api: bool) -> int:
+def serve(folder: Path, stays: bool, only_api: bool, traefik: bool) -> int:
     """Keep a cluster until told to end; returns the exit status."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(0))
     folder.mkdir(parents=True, exist_ok=True)
     facts, kubeconfig = folder / "cluster.json", folder / "kubeconfig"
     facts.unlink(missing_ok=True)
-    supervisor = Supervisor(only_api)
+    supervisor = Supervisor(only_api, traefik)
     try:
         found = supervisor.start()
         kubeconfig.unlink(missing_ok=True)
@@ -69,14 +69,14 @@ def running(folder: Path) -> Facts | None:
     return facts if command.exists() and b"tests.cluster" in command.read_bytes() else None
 
 
-def up(folder: Path, only_api: bool = False) -> int:
+def up(folder: Path, only_api: bool = False, traefik: bool = False) -> int:
     """Start one in the background; returns the exit status."""
     facts = running(folder)
     if not facts:
         (folder / "cluster.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.cluster", "serve", "--stay", "--folder", str(folder)]
-        command += ["--only-api"] if only_api else []
-        build_what(only_api)
+        command += ["--only-api"] * only_api + ["--traefik"] * traefik
+        build_what(only_api, traefik)
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "serve.log"
         # It stays when this ends, and must not hold the pipe that we may write to.
@@ -135,16 +135,17 @@ def main() -> int:
     parser.add_argument("image", nargs="?")
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--only-api", action="store_true", help="an API and controllers, without nodes")
+    parser.add_argument("--traefik", action="store_true", help="Ingress objects are served by Traefik")
     parser.add_argument("--stay", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     folder = (options.folder or FOLDERS[options.only_api]).resolve()
     if options.command == "build":
-        build_what(options.only_api)
+        build_what(options.only_api, options.traefik)
         return 0
     if options.command == "serve":
-        return serve(folder, options.stay, options.only_api)
+        return serve(folder, options.stay, options.only_api, options.traefik)
     if options.command == "up":
-        return up(folder, options.only_api)
+        return up(folder, options.only_api, options.traefik)
     if options.command == "down":
         return down(folder)
     facts = running(folder)

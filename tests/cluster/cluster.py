@@ -282,9 +282,12 @@ class Cluster:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Cluster]:
-    """A cluster of ours, gone afterwards, and also when this process is killed."""
-    command = [sys.executable, "-m", "tests.cluster", "serve", "--folder", str(folder)]
+def started(folder: Path, *options: str) -> Iterator[Cluster]:
+    """A cluster of ours, gone afterwards, and also when this process is killed.
+
+    :param options: further ones of `python -m tests.cluster serve`.
+    """
+    command = [sys.executable, "-m", "tests.cluster", "serve", "--folder", str(folder), *options]
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
         command, cwd=root, stdin=subprocess.PIPE, start_new_session=True, stderr=sys.__stderr__

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.controller_pod import appear
 from tests.cluster.facts import Facts
 from tests.cluster.load_balancers import LoadBalancers, addresses
 from tests.cluster.nginx_config import PREFIXES, Location, Server, annotations_of, render
@@ -26,8 +27,8 @@ from tests.cluster.rest import Rest, every
 
 SECONDS = 0.5
 NETWORKING = "/apis/networking.k8s.io/v1"
-HOME = "/api/v1/namespaces/ingress-nginx"
-POD = f"{HOME}/pods/nginx"
+#: Its namespace, and its pod's label.
+NAME = "ingress-nginx"
 
 
 class Controller:
@@ -43,24 +44,11 @@ class Controller:
         self.load_balancers = LoadBalancers(facts, self.publish)
         self.appeared = False
 
-    def appear(self) -> None:
-        """Be a pod to whoever looks for the controller's address; no node runs it."""
-        kind = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ingress-nginx"}}
-        self.rest.apply(HOME, kind)
-        metadata = {"name": "nginx", "labels": {"app.kubernetes.io/name": "ingress-nginx"}}
-        spec = {
-            "schedulerName": "nobody",
-            "automountServiceAccountToken": False,
-            "containers": [{"name": "controller", "image": "stand-in"}],
-        }
-        self.rest.apply(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-        self.rest.set_status(POD, {"phase": "Running", "podIP": self.facts.ingress})
-        self.appeared = True
-
     def look(self) -> None:
         """One round."""
         if not self.appeared:
-            self.appear()
+            appear(self.rest, NAME, self.facts.ingress)
+            self.appeared = True
         classes = {
             item["metadata"]["name"]: item["spec"].get("controller")
             for item in self.rest.items(f"{NETWORKING}/ingressclasses")

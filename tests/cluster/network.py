@@ -28,6 +28,14 @@ def ip(*arguments: str, inside: int | None = None) -> str:
     return done.stdout
 
 
+def isolated(name: str, processes: Processes) -> int:
+    """Start a process that only keeps a network namespace; returns its number."""
+    own = os.readlink("/proc/self/ns/net")
+    pid = processes.start(name, [found("unshare", "util-linux"), "--net", "--", "sleep", "infinity"])
+    processes.wait(name, lambda: os.readlink(f"/proc/{pid}/ns/net") != own)
+    return pid
+
+
 @dataclass(frozen=True)
 class Plan:
     """The addresses of the cluster with this number, all below 10.<number>.0.0/16."""
@@ -98,10 +106,7 @@ class Network:
 
     def up(self) -> Plan:
         """Take the first range that nothing here uses; RuntimeError when there is none."""
-        own = os.readlink("/proc/self/ns/net")
-        command = [found("unshare", "util-linux"), "--net", "--", "sleep", "infinity"]
-        self.switch = self.processes.start("switch", command)
-        self.processes.wait("switch", lambda: os.readlink(f"/proc/{self.switch}/ns/net") != own)
+        self.switch = isolated("switch", self.processes)
         ip("link", "add", "switch", "type", "bridge", inside=self.switch)
         ip("link", "set", "switch", "up", inside=self.switch)
         plan = self._join()

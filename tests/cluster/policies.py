@@ -3,7 +3,7 @@
 It asks the API every half second what there is and replaces one table in each node's network namespace, on
 the forward hook: what a node itself sends (a kubelet's probes) passes. A new pod is open until the next
 round.
-CoreDNS and the ingress are processes of this machine; they count as the pods that they stand for.
+CoreDNS is a process of this machine; it counts as the pod that it stands for.
 
     python -m tests.cluster.policies FACTS      FACTS: the cluster's cluster.json
 """
@@ -189,7 +189,6 @@ class Engine:
         self.applied: dict[str, str] = {}
         self.stand_ins = [
             Pod("kube-system", facts.dns, labels={"k8s-app": "kube-dns"}),
-            Pod("ingress-nginx", facts.ingress, labels={"app.kubernetes.io/name": "ingress-nginx"}),
         ]
 
     def look(self) -> None:

@@ -75,7 +75,10 @@ SOURCES = (
     Source(HERE / "probe", "", (".",)),
 )
 #: Built only for tests that ask for it.
-ASKED_FOR = (Source(HERE / "helm", "helm.sh/helm/v3", ("helm.sh/helm/v3/cmd/helm",)),)
+ASKED_FOR = (
+    Source(HERE / "helm", "helm.sh/helm/v3", ("helm.sh/helm/v3/cmd/helm",)),
+    Source(HERE / "traefik", "github.com/traefik/traefik/v3", ("github.com/traefik/traefik/v3/cmd/traefik",)),
+)
 
 
 def digest(*files: Path, text: str = "") -> str:

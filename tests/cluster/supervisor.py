@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.cluster import addons, ingress
+from tests.cluster import addons, ingress, ingress_traefik
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.controller_pod import place
 from tests.cluster.facts import Facts
 from tests.cluster.images import write_image
 from tests.cluster.network import Network
@@ -31,16 +32,17 @@ class Supervisor:
     """Starts the cluster, looks after it and takes it away.
 
     :param only_api: whether it has an API with its controllers, and no node.
+    :param traefik: whether Traefik serves Ingress objects, instead of NGINX and a stand-in controller.
     """
 
-    def __init__(self, only_api: bool = False) -> None:
-        self.only_api = only_api
+    def __init__(self, only_api: bool = False, traefik: bool = False) -> None:
+        self.only_api, self.traefik = only_api, traefik
         if os.geteuid() and not only_api:
             raise RuntimeError(
                 "a Kubernetes of its own needs root; remedy: run this as root, "
                 "or let TEST_KUBECONFIG name a cluster that is there"
             )
-        build_what(only_api)
+        build_what(only_api, traefik)
         self.workspace = Workspace()
         self.folder = self.workspace.path
         self.processes = Processes(self.folder)
@@ -78,23 +80,29 @@ class Supervisor:
             supervisor=os.getpid(),
             folder=str(self.folder),
         )
-        facts = self._start_stand_ins(facts, rest)
-        self._await(lambda: _ready(rest), "the nodes are not Ready")
-        return facts
-
-    def _start_stand_ins(self, facts: Facts, rest: Rest) -> Facts:
-        """What a cluster's network plug-in and ingress controller would do."""
         file = self.folder / "cluster.json"
         facts.write(file)
-        nginx = ingress.start(facts, self.processes)
-        for name, controller in INGRESS_CLASSES.items():
+        if self.traefik:
+            self._make_classes(rest, "nginx")
+            ingress_traefik.start(network, plan, self.plane.kubeconfig, self.processes, rest)
+        else:
+            self._make_classes(rest, *INGRESS_CLASSES)
+            nginx = ingress.start(facts, self.processes)
+            self._start_stand_in("ingress", str(file), str(nginx))
+        facts = replace(facts, policies=self._start_stand_in("policies", str(file)))
+        controller = place(ingress_traefik.NAME if self.traefik else ingress.NAME)
+        self._await(lambda: _ready(rest, controller), "the nodes are not Ready")
+        return facts
+
+    def _start_stand_in(self, name: str, *arguments: str) -> int:
+        """What a cluster's network plug-in or ingress controller would do; returns its process."""
+        return self.processes.start(name, [sys.executable, "-m", f"tests.cluster.{name}", *arguments])
+
+    def _make_classes(self, rest: Rest, *names: str) -> None:
+        for name in names:
             kind = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": name}}
             path = f"/apis/networking.k8s.io/v1/ingressclasses/{name}"
-            rest.apply(path, {**kind, "spec": {"controller": controller}})
-        python = [sys.executable, "-m"]
-        self.processes.start("ingress", [*python, "tests.cluster.ingress", str(file), str(nginx)])
-        policies = self.processes.start("policies", [*python, "tests.cluster.policies", str(file)])
-        return replace(facts, policies=policies)
+            rest.apply(path, {**kind, "spec": {"controller": INGRESS_CLASSES[name]}})
 
     def look_after(self, stays: bool) -> None:
         """Until standard input ends or a signal comes; says which program ended meanwhile."""
@@ -125,20 +133,22 @@ class Supervisor:
             time.sleep(0.2)
 
 
-def build_what(only_api: bool) -> None:
+def build_what(only_api: bool, traefik: bool = False) -> None:
     """Have the programs there that it needs."""
     if only_api:
         program("kube-apiserver")
     else:
         build_all()
+    if traefik:
+        program("traefik")
 
 
-def _ready(rest: Rest) -> bool:
+def _ready(rest: Rest, controller_pod: str) -> bool:
     """Whether every node takes pods, and the API admits them."""
     nodes = rest.items("/api/v1/nodes")
     conditions = [one for node in nodes for one in node["status"].get("conditions", [])]
     account = rest.get("/api/v1/namespaces/default/serviceaccounts/default")
-    controller = (rest.get(ingress.POD) or {}).get("status") or {}
+    controller = (rest.get(controller_pod) or {}).get("status") or {}
     return (
         bool(account and controller.get("podIP"))
         and [one["status"] for one in conditions if one["type"] == "Ready"] == ["True"] * NODES

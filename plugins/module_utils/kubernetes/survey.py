@@ -20,16 +20,18 @@ from .resources import RESOURCES, Object, Resource
 #: Kubernetes before 1.25 lacks parts of what is written here.
 OLDEST = (1, 25)
 _DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
-#: Where controllers are installed when nobody says otherwise, and the label of their pods.
-CONTROLLERS = {
-    "k8s.io/ingress-nginx": ("ingress-nginx", "app.kubernetes.io/name=ingress-nginx"),
-    "nginx.org/ingress-controller": ("nginx-ingress", "app.kubernetes.io/name=nginx-ingress"),
-    "traefik.io/ingress-controller": ("traefik", "app.kubernetes.io/name=traefik"),
-    "haproxy.org/ingress-controller": ("haproxy-controller", "app.kubernetes.io/name=kubernetes-ingress"),
-    "openshift.io/ingress-to-route": ("openshift-ingress", ""),
-}
 #: The archived controller of the published articles, and what is known of its end.
 RETIRED = "k8s.io/ingress-nginx"
+_TRAEFIK = ("traefik", "app.kubernetes.io/name=traefik")
+#: Who serves a controller's classes: where it is installed when nobody says otherwise, and its pods' label.
+CONTROLLERS = {
+    # Traefik takes over the classes of ingress-nginx, where that is gone.
+    RETIRED: (("ingress-nginx", "app.kubernetes.io/name=ingress-nginx"), _TRAEFIK),
+    "nginx.org/ingress-controller": (("nginx-ingress", "app.kubernetes.io/name=nginx-ingress"),),
+    "traefik.io/ingress-controller": (_TRAEFIK,),
+    "haproxy.org/ingress-controller": (("haproxy-controller", "app.kubernetes.io/name=kubernetes-ingress"),),
+    "openshift.io/ingress-to-route": (("openshift-ingress", ""),),
+}
 
 
 @dataclass
@@ -174,14 +176,15 @@ class Survey:
         }
 
     def _controller_pods(self, controller: str) -> dict[str, t.Any]:
-        usual, selector = CONTROLLERS.get(controller, ("", ""))
-        pods = (self._items("/api/v1/pods", selector) or []) if selector else []
+        known = CONTROLLERS.get(controller, (("", ""),))
+        looked = [(one, self._items("/api/v1/pods", one[1]) if one[1] else None) for one in known]
+        server, pods = next(((one, there) for one, there in looked if there), (known[0], []))
         found = sorted({str(one["metadata"]["namespace"]) for one in pods})
         return {
-            "namespaces": found or ([usual] if usual else []),
+            "namespaces": found or ([server[0]] if server[0] else []),
             "host_network": any((one.get("spec") or {}).get("hostNetwork") for one in pods),
             "addresses": sorted({str(one["status"]["podIP"]) for one in pods if one["status"].get("podIP")}),
-            "retired": controller == RETIRED,
+            "retired": controller == RETIRED and server != _TRAEFIK,
         }
 
     def _look_at_network(self) -> None:

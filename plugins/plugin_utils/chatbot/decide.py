@@ -12,6 +12,7 @@ from functools import cached_property
 from urllib.parse import urlsplit
 
 from .common import OPENSHIFT, Object
+from .exposure import NGINX_F5
 
 PREFIX = "public_chatbot_"
 _KINDS = {"ingress": "Ingress", "route": "Route", "gateway": "HTTPRoute"}
@@ -85,12 +86,19 @@ class Decisions:
         found: t.Mapping[str, t.Any] = self.cluster.get("ingress") or {}
         if not self["ingress_install"]:
             return found
-        installed = {
-            "class": self["ingress_class"] or "nginx",
-            "controller": "nginx.org/ingress-controller",
+        its_own = found.get("controller") == NGINX_F5
+        return {
+            "class": self.ingress_class,
+            "controller": NGINX_F5,
             "namespaces": [self["ingress_namespace"]],
+            "host_network": bool((self["ingress_values"].get("controller") or {}).get("hostNetwork")),
+            "addresses": found.get("addresses") if its_own else [],
         }
-        return {**found, **installed}
+
+    @cached_property
+    def ingress_class(self) -> str:
+        """The class that is looked at or comes with the controller; "" when it is to be found."""
+        return str(self["ingress_class"] or ("nginx" if self["ingress_install"] else ""))
 
     @cached_property
     def visitors(self) -> list[Object] | None:

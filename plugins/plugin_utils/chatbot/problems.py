@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from .decide import Decisions
+from .exposure import NGINX_F5
 
 _PATH = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?")
@@ -17,7 +18,13 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?")
 
 def problems(decided: Decisions) -> list[str]:
     """Return what is wrong with the variables, on this cluster."""
-    return [*_names(decided), *_image(decided), *_way(decided), *_network(decided)]
+    return [
+        *_names(decided),
+        *_image(decided),
+        *_way(decided),
+        *_installation(decided),
+        *_network(decided),
+    ]
 
 
 def _names(decided: Decisions) -> t.Iterator[str]:
@@ -80,6 +87,23 @@ def _way(decided: Decisions) -> t.Iterator[str]:
         )
 
 
+def _installation(decided: Decisions) -> t.Iterator[str]:
+    if decided.way != "ingress" or not decided["ingress_install"]:
+        return
+    if "ingress-nginx" in decided["ingress_chart"]:
+        yield (
+            f"public_chatbot_ingress_chart is {decided['ingress_chart']}, of kubernetes/ingress-nginx, "
+            "which was retired in 2026 and is never installed here. Remedy: leave it out, or name a copy of "
+            "the chart nginx-ingress of F5's NGINX Ingress Controller"
+        )
+    found = decided.cluster.get("ingress") or {}
+    if found.get("class") and found["controller"] != NGINX_F5:
+        yield (
+            f"IngressClass {found['class']} belongs to the controller {found['controller']}, so NGINX "
+            "Ingress Controller cannot bring it. Remedy: set public_chatbot_ingress_class to a free name"
+        )
+
+
 def _network(decided: Decisions) -> t.Iterator[str]:
     if not decided["network_policies"] or not decided.cluster or decided.way != "ingress":
         return
@@ -98,7 +122,8 @@ def warnings(decided: Decisions) -> list[str]:
         found.append(
             f"IngressClass {decided.ingress.get('class')} belongs to kubernetes/ingress-nginx, which was "
             "retired in 2026 and gets no more security fixes (release 1.8.2 of the published articles is "
-            "open to CVE-2025-1974). It works; public_chatbot_ingress_install brings a maintained controller"
+            "open to CVE-2025-1974). It works; public_chatbot_ingress_install brings a maintained controller "
+            "beside it, with another public_chatbot_ingress_class"
         )
     if decided.image_source == "registry" and "@sha256:" not in decided["image"]:
         found.append(

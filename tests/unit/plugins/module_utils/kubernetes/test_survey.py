@@ -48,3 +48,38 @@ def test_an_adapter_tells_its_metrics(version: str) -> None:
 def test_without_an_adapter_and_with_one_that_is_down() -> None:
     assert metrics(Cluster([], {})) == []
     assert metrics(Cluster(["v1beta1"], {"/elsewhere": {}})) == []
+
+
+def controller_pods(*namespaces: str) -> dict[str, t.Any]:
+    """What is found of the class of ingress-nginx while these namespaces have pods of their own name."""
+
+    class Pods(Cluster):
+        def request(self, method: str, path: str, *rest: t.Any) -> t.Any:
+            if path == "/api/v1/pods":
+                label = rest[0][0][1].partition("=")[2]
+                there = [name for name in namespaces if name == label]
+                return {"items": [{"metadata": {"namespace": one}, "status": {}} for one in there]}
+            return super().request(method, path, *rest)
+
+    classes = {"items": [{"metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"}}]}
+    cluster = Pods([], {"/apis/networking.k8s.io/v1/ingressclasses": classes})
+    survey = Survey(t.cast(t.Any, cluster), "chat")
+    assert survey.run(None, {})
+    return dict(survey.facts["ingress"])
+
+
+@pytest.mark.parametrize(
+    "there, namespace, retired",
+    [
+        ([], "ingress-nginx", True),
+        (["ingress-nginx"], "ingress-nginx", True),
+        (["traefik"], "traefik", False),
+        # Traefik has a class of its own beside it.
+        (["ingress-nginx", "traefik"], "ingress-nginx", True),
+    ],
+)
+def test_whose_pods_serve_the_class_of_the_retired_controller(
+    there: list[str], namespace: str, retired: bool
+) -> None:
+    found = controller_pods(*there)
+    assert (found["namespaces"], found["retired"]) == ([namespace], retired)

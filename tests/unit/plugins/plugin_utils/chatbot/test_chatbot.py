@@ -312,8 +312,36 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     )
     assert plan(unknown, ingress_from=[{"podSelector": {}}])["problems"] == []
     assert plan(unknown, network_policies=False)["problems"] == []
+    archived = "oci://registry.example.com/charts/ingress-nginx"
+    (problem,) = plan(ingress_install=True, ingress_chart=archived)["problems"]
+    assert archived in problem and "never installed" in problem and "Remedy: " in problem
+    theirs = {**CLUSTER, "ingress": {**CLUSTER["ingress"], "controller": "k8s.io/ingress-nginx"}}
+    (problem,) = plan(theirs, ingress_install=True)["problems"]
+    assert "IngressClass nginx belongs to the controller k8s.io/ingress-nginx" in problem
+    assert plan(theirs, ingress_install=True, exposure="nodeport")["problems"] == []
     assert "does not know route.openshift.io" in plan(cluster, exposure="route")["problems"][0]
     assert plan()["problems"] == []
+
+
+def test_a_controller_that_is_installed_is_the_one_that_counts() -> None:
+    old = {"classes": ["old"], "class": "", "controller": "", "namespaces": ["elsewhere"], "retired": True}
+    given = {**CLUSTER, "ingress": {**old, "addresses": ["192.0.2.7"]}, "network": {}}
+    found = plan(given, ingress_install=True, ingress_class="new", host="chat.example.com")
+    assert found["ingress_class"] == "new" and found["problems"] == []
+    assert plan(given, ingress_install=True)["ingress_class"] == "nginx" and plan()["ingress_class"] == ""
+    assert not any("retired" in one for one in found["warnings"])
+    objects = made(cluster=given, ingress_install=True, ingress_class="new", ingress_namespace="here")
+    assert objects["Ingress"]["spec"]["ingressClassName"] == "new"
+    assert objects["Ingress"]["metadata"]["annotations"]["nginx.org/proxy-buffering"] == "False"
+    (rule, *_others) = objects["NetworkPolicy"]["spec"]["ingress"]
+    assert [one["namespaceSelector"]["matchLabels"] for one in rule["from"]] == [
+        {"kubernetes.io/metadata.name": "here"}
+    ]
+    # Somebody else's pods are not believed.
+    assert "192.0.2.7" not in str(objects["ConfigMap"])
+    on_nodes = {"controller": {"hostNetwork": True}}
+    objects = made(ingress_install=True, ingress_values=on_nodes)
+    assert {"ipBlock": {"cidr": "192.0.2.1/32"}} in objects["NetworkPolicy"]["spec"]["ingress"][0]["from"]
 
 
 def test_what_is_to_be_known() -> None:
