@@ -11,12 +11,6 @@ from tests.chatbot_nodes.crowd import Crowd
 from tests.chatbot_nodes.deployed import BEHIND_INGRESS, HOST, Deployed
 from tests.cluster.cluster import Cluster
 
-# What holds behind the stand-in for a controller holds here.
-test_token_by_token = streams.test_an_answer_comes_token_by_token_under_host_and_path_with_tls
-test_limits = streams.test_visitors_behind_the_ingress_are_limited_apart
-test_rolling_update = streams.test_a_rolling_update_breaks_no_answer
-test_scaling = streams.test_scaling_up_and_down_breaks_no_answer
-
 
 def test_it_is_traefik_and_its_pods_alone_are_let_in(cluster: Cluster, chatbot: Deployed) -> None:
     nobody = httpx.get(f"http://{cluster.own.ingress}/", headers={"Host": "x.example.com"}, trust_env=False)
@@ -32,6 +26,13 @@ def test_it_is_traefik_and_its_pods_alone_are_let_in(cluster: Cluster, chatbot: 
     again = chatbot.play(**BEHIND_INGRESS)
     # Who has replaced the retired controller is not told of its end.
     assert again.changed == 0 and "kubernetes/ingress-nginx" not in again.said
+
+
+# What holds behind the stand-in for a controller holds here, after the look at what the role made.
+test_token_by_token = streams.test_an_answer_comes_token_by_token_under_host_and_path_with_tls
+test_limits = streams.test_visitors_behind_the_ingress_are_limited_apart
+test_rolling_update = streams.test_a_rolling_update_breaks_no_answer
+test_scaling = streams.test_scaling_up_and_down_breaks_no_answer
 
 
 def test_answers_come_from_every_replica(

@@ -14,6 +14,9 @@ def appear(rest: Rest, name: str, address: str) -> None:
     """Make the pod with the label that the controller's chart gives it, and its namespace."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     rest.apply(f"/api/v1/namespaces/{name}", namespace)
+    # No pod is admitted without it, and its controller takes a moment.
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+    rest.apply(f"/api/v1/namespaces/{name}/serviceaccounts/default", account)
     metadata = {"name": "controller", "labels": {"app.kubernetes.io/name": name}}
     spec = {
         "schedulerName": "nobody",
