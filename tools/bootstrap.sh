@@ -50,7 +50,7 @@ if [ "$manager" = apt ]; then
   [ "${VERSION_CODENAME:-}" = bookworm ] || [ "${VERSION_ID:-}" = 22.04 ] || packages="$packages passt"
   packages="$packages $python $python-venv"
   [ -n "$dev" ] && packages="$packages chromium haproxy etcd-server libatomic1 fonts-dejavu-core git rsync openssl prometheus prometheus-node-exporter"
-  [ -n "$dev" ] && packages="$packages containernetworking-plugins conntrack socat nginx systemd docker-registry"
+  [ -n "$dev" ] && packages="$packages containernetworking-plugins conntrack socat nginx systemd docker-registry openssh-client"
   # Docker's package of containerd does as well, and the distribution's would remove it.
   [ -n "$dev" ] && ! command -v containerd >/dev/null && packages="$packages containerd"
   missing() { for one in $packages; do dpkg-query -W -f '${db:Status-Status}\n' "$one" 2>/dev/null | grep -qx installed || printf ' %s' "$one"; done; }

@@ -233,6 +233,11 @@ def skupper() -> Count:
         return pytest("skupper", *rest) + ports.result()
 
 
+def systemd_host() -> Count:
+    """A host of its own, on the images that `molecule` built a moment ago."""
+    return pytest("systemd-host", "tests/systemd_host", env=with_image(), limit=40 * MINUTE)
+
+
 def scenario_on_cluster(name: str) -> Count:
     """A scenario with a Kubernetes of its own, on the images that `molecule` built a moment ago."""
     built = cluster_programs()
@@ -346,6 +351,11 @@ STEPS = {
         group="extended",
     ),
     "images": Step("The model server's image under its restrictions", images),
+    "systemd-host": Step(
+        "The role private_model where systemd is process 1: units, linger, a reboot",
+        systemd_host,
+        group="extended",
+    ),
     "integration": Step("The modules on this host's Podman", integration),
     "converter": Step("Models converted, quantised and served", converter),
     "pipeline": Step("From a Hub and from training to an answer, and back", lambda: pipeline(False)),

@@ -53,7 +53,8 @@ options:
       - V(container), podman itself keeps the container running by a restart policy.
       - V(quadlet), systemd does, by a unit in C(/etc/containers/systemd) or C(~/.config/containers/systemd);
         for an ordinary user lingering is enabled.
-      - V(auto), V(quadlet) where systemd answers and podman is new enough, otherwise V(container).
+      - V(auto), V(quadlet) where systemd answers and podman is new enough, otherwise V(container). Units of
+        an ordinary user need version 2 of the control groups.
       - With V(container) on a host with systemd, C(podman-restart.service) is enabled if O(restart=always),
         because nothing else starts such containers after a reboot.
     type: str
