@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.standins.skupper.router import router
 from tests.standins.skupper.router.adaptor import MEASURED, News
+from tests.standins.skupper.router.config import Config, load
 from tests.standins.skupper.router.table import Table
 
 
@@ -69,3 +78,35 @@ def test_news_is_told_late() -> None:
     assert news.look(alone, 200) is None and news.look(alone, 226) is None
     assert news.look(served, 226.5) is None, "it came back before anybody was told"
     assert news.look(alone, 300) is None and news.look(alone, 300 + MEASURED.lost_site) == alone
+
+
+def test_a_configuration_that_is_replaced_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, taken = tmp_path / "config.json", []
+
+    def write(site: str) -> None:
+        draft = tmp_path / "draft"
+        draft.write_text(json.dumps([["router", {"id": "r"}], ["site", {"name": site}]]))
+        # Both in one tick of the clock.
+        os.utime(draft, ns=(1, 1))
+        draft.replace(path)
+
+    def read(place: Path) -> Config:
+        found = load(place)
+        taken.append(found.site["name"])
+        if len(taken) == 1:
+            write("second")
+        return found
+
+    async def run() -> None:
+        task = asyncio.create_task(router.Router(path).run(watch=True))
+        end = time.monotonic() + 10
+        while len(taken) < 2 and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        task.cancel()
+
+    write("first")
+    monkeypatch.setattr(router, "load", read)
+    asyncio.run(run())
+    assert taken == ["first", "second"]

@@ -11,6 +11,13 @@ from typing import Any
 AGENT = Path(__file__).parent / "agent.py"
 
 
+class Result(dict[str, Any]):
+    """What a module returned; who asks it for what is not there is told what it said instead."""
+
+    def __missing__(self, key: str) -> Any:
+        raise KeyError(f"{key}; the module said {dict(self)}")
+
+
 class Agent:
     """Runs modules as Ansible does."""
 
@@ -30,7 +37,7 @@ class Agent:
         assert self.process.stdout
         return self.process.stdout.readline()
 
-    def run(self, module: str, arguments: dict[str, Any], environ: dict[str, str]) -> dict[str, Any]:
+    def run(self, module: str, arguments: dict[str, Any], environ: dict[str, str]) -> Result:
         """Run one module and return its result."""
         assert self.process.stdin
         request = {"module": module, "arguments": arguments, "environ": environ}
@@ -39,8 +46,7 @@ class Agent:
         said: str = json.loads(self._line() or '"the agent has ended"')
         lines = said.strip().splitlines()
         assert lines and lines[-1].startswith("{"), f"{module} returned no result: {said}"
-        found: dict[str, Any] = json.loads(lines[-1])
-        return found
+        return Result(json.loads(lines[-1]))
 
     def stop(self) -> None:
         """End it."""

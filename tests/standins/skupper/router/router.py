@@ -86,15 +86,21 @@ class Router:
 
     async def run(self, watch: bool) -> None:
         """Until cancelled; with `watch` the configuration is read again whenever it changes."""
+        # Looked at before it is read: it may be replaced meanwhile.
+        stamp = self._stamp()
         self.configure()
-        stamp = self.path.stat().st_mtime_ns
         while True:
             await asyncio.sleep(0.1)
             with contextlib.suppress(OSError):
-                now = self.path.stat().st_mtime_ns
+                now = self._stamp()
                 if watch and now != stamp:
                     stamp = now
                     self.configure()
+
+    def _stamp(self) -> tuple[int, int]:
+        # Two that follow each other quickly have the same time.
+        found = self.path.stat()
+        return found.st_mtime_ns, found.st_ino
 
     # --- what routers tell each other
 
