@@ -65,8 +65,11 @@ def running(folder: Path) -> Facts | None:
         facts = Facts.read(folder / "cluster.json")
     except FileNotFoundError:
         return None
-    command = Path(f"/proc/{facts.supervisor}/cmdline")
-    return facts if command.exists() and b"tests.cluster" in command.read_bytes() else None
+    try:
+        command = Path(f"/proc/{facts.supervisor}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return facts if b"tests.cluster" in command else None
 
 
 def up(folder: Path, only_api: bool = False, traefik: bool = False) -> int:

@@ -132,10 +132,10 @@ def _stop_controller() -> None:
         if b"skupper.controller" not in Path(f"/proc/{pid}/cmdline").read_bytes():
             return
         os.kill(pid, signal.SIGTERM)
+        while Path(f"/proc/{pid}/cmdline").read_bytes():
+            time.sleep(0.1)
     except OSError:
         return
-    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
-        time.sleep(0.1)
 
 
 def up() -> int:
