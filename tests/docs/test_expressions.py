@@ -21,7 +21,7 @@ PARTS = ("defaults", "handlers", "meta", "tasks", "vars")
 CPUINFO = "processor\t: 0\nflags\t\t: fpu sse2 {}\n"
 
 
-def computed(folder: Path, expressions: dict[str, str], **variables: Any) -> dict[str, Any]:
+def computed(folder: Path, expressions: dict[str, Any], **variables: Any) -> dict[str, Any]:
     """What expressions come to, in a play on this host."""
     task = {"ansible.builtin.copy": {"content": "{{ asked | to_json }}", "dest": str(folder / "found.json")}}
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [{**task, "vars": {"asked": expressions}}]}
@@ -51,6 +51,18 @@ def test_what_is_looked_for_is_found(tmp_path: Path) -> None:
         other_cpuinfo={"content": base64.b64encode(CPUINFO.format("avx512f").encode()).decode()},
     )
     assert re.fullmatch("[0-9a-f]{12}", found["one"]) and found["one"] != found["other"]
+
+
+@pytest.mark.parametrize("promotion", ["always", "smoke"])
+def test_always_is_promoted_without_a_trial(tmp_path: Path, promotion: str) -> None:
+    """By the step alone, as by a run of everything."""
+    own = yaml.safe_load((ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8"))
+    whole = yaml.safe_load((ROOT / "roles/private_model/tasks/main.yml").read_text(encoding="utf-8"))
+    (when,) = [task["when"][0] for task in whole if task["name"] == "Trial of the model"]
+    expressions = {"step": own["__private_model_steps"]["promote"], "whole": f"{{{{ {when} }}}}"}
+    found = computed(tmp_path, expressions, private_model_promotion=promotion, __private_model_looks=True)
+    trial = [] if promotion == "always" else ["trial"]
+    assert found == {"step": ["store", "candidate", *trial, "serve", "record"], "whole": bool(trial)}
 
 
 def texts(node: Any) -> Iterator[str]:
