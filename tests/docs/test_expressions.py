@@ -65,6 +65,42 @@ def test_always_is_promoted_without_a_trial(tmp_path: Path, promotion: str) -> N
     assert found == {"step": ["store", "candidate", *trial, "serve", "record"], "whole": bool(trial)}
 
 
+GB = 1_000_000_000
+#: Cores, memory, the replicas and threads that are asked for, and what a model of 1 GB is served with.
+HOSTS = [
+    (4, 8 * GB, 0, 0, {"replicas": 1, "threads": 4}),
+    (16, 64 * GB, 0, 0, {"replicas": 4, "threads": 4}),
+    (16, 9 * GB, 0, 0, {"replicas": 3, "threads": 5}),  # 5.4 GB for three of 1.6 GB
+    (16, 1 * GB, 0, 0, {"replicas": 1, "threads": 8}),  # one at least, and eight threads at most
+    (1, 1 * GB, 0, 0, {"replicas": 1, "threads": 1}),
+    (4, 1 * GB, 3, 0, {"replicas": 3, "threads": 1}),
+    (16, 64 * GB, 2, 0, {"replicas": 2, "threads": 8}),
+    (16, 64 * GB, 0, 2, {"replicas": 4, "threads": 2}),
+]
+
+
+def test_cores_and_memory_decide_how_many_replicas_there_are(tmp_path: Path) -> None:
+    own = yaml.safe_load((ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8"))
+    needed = ("cores", "replica_bytes", "replicas", "threads")
+    variables: dict[str, Any] = {"__private_model_gguf": {"size": GB}}
+    asked: dict[str, str] = {}
+    for number, (cores, memory, replicas, threads, _) in enumerate(HOSTS):
+        # Each host's variables have names of their own, so that one play answers for all of them.
+        for name in needed:
+            text = own[f"__private_model_{name}"]
+            for other in (*needed, "ansible_facts"):
+                text = re.sub(rf"\b(\w*{other})\b", rf"\1_{number}", text)
+            variables[f"__private_model_{name}_{number}"] = text
+        variables[f"ansible_facts_{number}"] = {"processor_vcpus": cores, "memtotal_mb": memory // 1_048_576}
+        variables[f"private_model_replicas_{number}"] = replicas
+        variables[f"private_model_threads_{number}"] = threads
+        for name in ("replicas", "threads"):
+            asked[f"{name} {number}"] = f"{{{{ __private_model_{name}_{number} | int }}}}"
+    found = computed(tmp_path, asked, **variables)
+    for number, (*_, there) in enumerate(HOSTS):
+        assert {name: int(found[f"{name} {number}"]) for name in there} == there, HOSTS[number]
+
+
 def texts(node: Any) -> Iterator[str]:
     """Every text in what a YAML file holds."""
     if isinstance(node, dict):

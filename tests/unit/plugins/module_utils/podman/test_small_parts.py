@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import pwd
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,10 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman import (
     units,
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.actions import Actions
-from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import (
+    PodmanClient,
+    PodmanError,
+)
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.service import Plan
 
 
@@ -211,3 +215,40 @@ def test_unit_is_written_in_one_step_and_readable_for_its_owner_only(tmp_path: P
     assert backend.read() == "two"
     assert (directory / "web.container").stat().st_mode & 0o777 == 0o600
     assert os.listdir(directory) == ["web.container"]
+
+
+def linger(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, uid: int = 1007, rc: int = 0
+) -> tuple[list[list[str]], list[str]]:
+    """Ask for the lingering of ana, who has it when her file lies in the folder: commands and actions."""
+    ana = pwd.struct_passwd(("ana", "x", 1007, 1007, "", "/home/ana", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", {1007: ana}.__getitem__)
+    monkeypatch.setattr(systemd, "LINGER_DIR", str(folder))
+    ran: list[list[str]] = []
+
+    def run_command(argv: list[str], **_options: Any) -> tuple[int, str, str]:
+        ran.append(argv)
+        return rc, "", "Access denied" if rc else ""
+
+    manager = systemd.Systemd(run_command, uid)
+    backend = units.QuadletBackend(PodmanClient(run_command), manager, str(folder), "web", Actions())
+    backend.linger()
+    return ran, backend.actions.done
+
+
+def test_a_user_who_does_not_linger_is_made_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert linger(tmp_path, monkeypatch) == ([["loginctl", "enable-linger", "ana"]], ["enable linger"])
+
+
+def test_a_user_who_lingers_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ana").touch()
+    assert linger(tmp_path, monkeypatch) == ([], [])
+
+
+def test_the_system_needs_no_linger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert linger(tmp_path, monkeypatch, uid=0) == ([], [])
+
+
+def test_a_refused_linger_says_who_has_to_do_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PodmanError, match=r"as root run: loginctl enable-linger ana .*Access denied"):
+        linger(tmp_path, monkeypatch, rc=1)
