@@ -3,7 +3,7 @@
 # and recipe is there, otherwise compiled. Runs as root inside a build image of Debian or Ubuntu.
 #
 #   CPU            native (default): for the CPU this runs on; avx2: any x86-64 CPU since 2013 ("haswell");
-#                  plain: any CPU of the architecture (on x86-64 some 30 times slower)
+#                  plain: any CPU of the architecture (on x86-64 many times slower)
 #   CACHE          cache directory (/cache); a wheel lies under a name that holds package version, architecture,
 #                  CPU mode (native: with a hash of the CPU's flags), distribution and recipe
 #   PROGRESS_FILE  file that plain-words progress lines are appended to ($CACHE/progress)
