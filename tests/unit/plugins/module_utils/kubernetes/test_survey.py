@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The metrics of pods that a cluster's adapter serves, and clusters without one."""
+"""What a cluster's groups tell: an OpenShift, an adapter's metrics of pods; and whose pods serve a class."""
 
 from __future__ import annotations
 
@@ -48,6 +48,23 @@ def test_an_adapter_tells_its_metrics(version: str) -> None:
 def test_without_an_adapter_and_with_one_that_is_down() -> None:
     assert metrics(Cluster([], {})) == []
     assert metrics(Cluster(["v1beta1"], {"/elsewhere": {}})) == []
+
+
+@pytest.mark.parametrize(
+    "groups, openshift",
+    [
+        (["route.openshift.io", "security.openshift.io"], True),
+        # Others install one of them on their own.
+        (["route.openshift.io"], False),
+        (["security.openshift.io"], False),
+        ([], False),
+    ],
+)
+def test_an_openshift_is_found_out(groups: list[str], openshift: bool) -> None:
+    listed = {"groups": [{"name": one} for one in ["apps", *groups]]}
+    survey = Survey(t.cast(t.Any, Cluster([], {"/apis": listed})), "chat")
+    assert survey.run(None, {})
+    assert survey.facts["openshift"] is openshift
 
 
 def controller_pods(*namespaces: str) -> dict[str, t.Any]:
