@@ -109,6 +109,21 @@ def test_the_key_that_the_private_side_made_travels_by_itself(
     assert place.play(check=True, **given).changed == 0
 
 
+def test_a_key_that_was_given_to_the_gateway_travels_and_no_file_is_made(
+    place: Place, given: Object, tmp_path: Path
+) -> None:
+    file = tmp_path / "api-key"
+    # As role private_model leaves it for the roles that follow.
+    given = {**given, "public_chatbot_api_key": "", "__private_model_api_key_file_in_use": str(file)}
+    given["private_model_api_keys"] = [KEY, f"{KEY}-of-another-caller"]
+    predicted = place.play(check=True, **given)
+    done = place.play("-vvvv", **given)
+    assert predicted.changed == done.changed == 1
+    assert KEY not in predicted.said + done.said and not file.exists()
+    assert base64.b64decode(place.there("Secret", "chatbot-api-key")["data"]["api-key"]).decode() == KEY
+    assert place.play(**given).changed == 0
+
+
 def test_a_secret_that_is_there_already_is_used_and_never_removed(place: Place, given: Object) -> None:
     given = {**given, "public_chatbot_api_key": "", "public_chatbot_api_key_secret": "theirs"}
     missing = place.play(**given)
