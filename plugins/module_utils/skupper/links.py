@@ -35,6 +35,9 @@ REDEEM_LIMIT = 10.0
 #: Annotation of a Link that a token made: what its Secret was like then.
 SEAL = "private-ai.chatbot/credentials"
 
+#: Linux keeps it in memory: what a module that is killed leaves there is on no disk.
+_MEMORY = "/dev/shm"  # noqa: S108 - what follows is made by us and for us alone
+
 #: Paths that the command lets through; the names of tempfile have _ in them.
 _CLI_PATH = re.compile(r"[A-Za-z0-9./~-]+")
 
@@ -96,10 +99,7 @@ def redeem(session: Session, token: Object) -> None:
 
 def redeem_on_host(session: Session, token: Object) -> None:
     """Let the command redeem, from a file that nobody else may read and that is gone afterwards."""
-    base = tempfile.gettempdir()
-    if not _CLI_PATH.fullmatch(base):
-        base = "/tmp"  # noqa: S108 - what follows is made by us and for us alone
-    folder = os.path.join(base, f"skupper-{secrets.token_hex(8)}")
+    folder = os.path.join(token_base(), f"skupper-{secrets.token_hex(8)}")
     os.mkdir(folder, 0o700)
     try:
         path = os.path.join(folder, "token.yaml")
@@ -111,6 +111,14 @@ def redeem_on_host(session: Session, token: Object) -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     session.store = session.files()
+
+
+def token_base() -> str:
+    """Return the directory in which the command is given a token: in memory where there is one."""
+    if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK | os.X_OK):
+        return _MEMORY
+    base = tempfile.gettempdir()
+    return base if _CLI_PATH.fullmatch(base) else "/tmp"  # noqa: S108 - as above
 
 
 def redeem_on_cluster(session: Session, store: ClusterStore, token: Object) -> None:

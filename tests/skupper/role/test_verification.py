@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.skupper.role.test_decisions import tasks
 class Service(BaseHTTPRequestHandler):
     """Stand-in for what a listener leads to: it gives some statuses, then always 401."""
 
-    late: list[int] = []
+    late: ClassVar[list[int]] = []
 
     def do_GET(self) -> None:
         self.send_response(self.late.pop() if self.late else 401)
@@ -51,14 +51,14 @@ def asked(service: ThreadingHTTPServer, *status: int) -> dict[str, Any]:
 
 def test_an_answer_that_comes_late_is_waited_for(sites: Sites, service: ThreadingHTTPServer) -> None:
     listeners = [asked(service, 200, 401)]
-    variables = {"skupper_site_listeners": listeners, "skupper_site_wait_timeout": 10}
+    variables: dict[str, Any] = {"skupper_site_listeners": listeners, "skupper_site_wait_timeout": 10}
     tasks(sites, "verify.yml", **variables).fine()
     assert Service.late == []
 
 
 def test_a_wrong_answer_and_none_are_named(sites: Sites, service: ThreadingHTTPServer) -> None:
     listeners = [asked(service, 200, 204), {"name": "nobody", "port": 1, "check": {}}]
-    variables = {"skupper_site_listeners": listeners, "skupper_site_wait_timeout": 10}
+    variables: dict[str, Any] = {"skupper_site_listeners": listeners, "skupper_site_wait_timeout": 10}
     run = tasks(sites, "verify.yml", **variables)
     run.refused("was answered with 401 (")
     run.refused("and 200 or 204 is right")
