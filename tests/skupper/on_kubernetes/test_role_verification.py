@@ -16,22 +16,33 @@ from tests.skupper.on_kubernetes.test_truth import GENERATED
 from tests.skupper.role.sites import Run, Sites
 
 
-@pytest.fixture
-def sites(empty: Cluster, tmp_path: Path) -> Iterator[Sites]:
-    """A site whose link was made by nobody who answers."""
-    host = Host(tmp_path)
-    shutil.copy(empty.kubeconfig, tmp_path / "kubeconfig")
+def site_with_a_link(cluster: Cluster, host: Host) -> Sites:
+    """A site that declares a link of the name far."""
+    shutil.copy(cluster.kubeconfig, host.folder / "kubeconfig")
     place: dict[str, Any] = {
         "skupper_site_name": "priv",
-        "skupper_site_namespace": empty.namespace,
-        "skupper_site_kubernetes": {"kubeconfig": str(tmp_path / "kubeconfig")},
+        "skupper_site_namespace": cluster.namespace,
+        "skupper_site_kubernetes": {"kubeconfig": str(host.folder / "kubeconfig")},
         "skupper_site_links": [{"to": "cluster", "name": "far"}],
         "skupper_site_wait_timeout": 10,
     }
+    return Sites(host, {"cluster": place})
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    """Where Ansible runs."""
+    one = Host(tmp_path)
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def sites(empty: Cluster, host: Host) -> Sites:
+    """A site whose link goes to nobody who answers."""
     empty.module("skupper_site", name="priv", wait=False)
     assert empty.module("skupper_link", link=GENERATED, name="far", wait=False)["changed"]
-    yield Sites(host, {"cluster": place})
-    host.stop()
+    return site_with_a_link(empty, host)
 
 
 def tasks(sites: Sites, file: str, **more: Any) -> Run:
@@ -55,6 +66,13 @@ def test_a_link_that_does_not_work_ends_the_verification(sites: Sites) -> None:
     # What nobody declared is in the table and ends nothing.
     sites.places["cluster"]["skupper_site_links"] = []
     assert "link       far to 10.0.0.9: not operational" in tasks(sites, "verify.yml").fine().said
+
+
+def test_a_link_that_works_is_no_fault(public: Cluster, private: Cluster, host: Host) -> None:
+    token = public.module("skupper_token", name="far", return_token=True)["token"]
+    assert private.module("skupper_link", token=token)["redeemed"]
+    said = tasks(site_with_a_link(private, host), "verify.yml").fine().said
+    assert "link       far to " in said and "not operational" not in said
 
 
 def test_a_side_that_does_not_see_the_link_is_named(sites: Sites) -> None:
