@@ -65,11 +65,17 @@ def test_the_workflow_goes_its_way(awx: Awx, done: str) -> None:
         "private": ["link"],
         "public": ["link"],
         "link": ["verify"],
-        "verify": [],
+        "verify": ["status"],
+        "status": [],
     }
     assert nodes["link"]["all_parents_must_converge"]
     assert nodes["preflight"]["job_tags"] == "private_model_preflight,public_chatbot_preflight"
-    assert nodes["private"]["limit"] == "private:localhost"
+    for side in ("private", "public"):
+        assert nodes[side]["limit"] == f"{side}:localhost"
+        assert nodes[side]["skip_tags"] == "token,link,verify"
+    assert nodes["link"]["skip_tags"] == ""
+    templates = awx.all("job_templates")
+    assert nodes["status"]["unified_job_template"] == templates["Private AI: status"]["id"]
 
 
 def test_surveys_ask_what_the_playbooks_take(awx: Awx, done: str) -> None:
@@ -143,6 +149,33 @@ def test_the_stand_in_refuses(awx: Awx, done: str, kind: str, data: dict[str, An
     status, body = awx.call("POST", f"{kind}/", **data)
     assert status == 400
     assert field in body
+
+
+@pytest.mark.parametrize(
+    "prompt, switch",
+    [
+        ("limit", "ask_limit_on_launch"),
+        ("job_tags", "ask_tags_on_launch"),
+        ("skip_tags", "ask_skip_tags_on_launch"),
+    ],
+)
+def test_the_stand_in_refuses_what_a_template_does_not_ask_for(awx: Awx, prompt: str, switch: str) -> None:
+    def made(kind: str, **data: Any) -> int:
+        return int(awx.call("POST", f"{kind}/", name=f"{kind} {prompt}", **data)[1]["id"])
+
+    project, workflow = made("projects", organization=1), made("workflow_job_templates")
+    inventory = made("inventories", organization=1)
+    template = made("job_templates", project=project, playbook=WANTED[0], inventory=inventory)
+    node = {
+        "identifier": prompt,
+        "workflow_job_template": workflow,
+        "unified_job_template": template,
+        prompt: "any",
+    }
+    status, body = awx.call("POST", "workflow_job_template_nodes/", **node)
+    assert (status, list(body)) == (400, [prompt])
+    awx.call("PATCH", f"job_templates/{template}/", **{switch: True})
+    assert awx.call("POST", "workflow_job_template_nodes/", **node)[0] == 201
 
 
 def test_the_stand_in_refuses_strangers_and_unknown_paths(awx: Awx) -> None:

@@ -3,10 +3,10 @@
 Keeps objects in memory and refuses what the real one refuses, with its status and its field-wise
 messages: a wrong or missing token (401), unknown paths (404) and methods (405), missing required fields,
 values outside of the choices, references to objects that do not exist or belong to another organization,
-two objects of one name in the same place, a playbook that the project does not have, a limit or tags
-where the template does not ask for them, surveys and recurrence rules in another form, injectors that
-name unknown inputs, and filters by unknown fields. Stricter than the real one: fields that the object
-does not have are refused (400), which the real one silently drops, so that a misspelt one is seen.
+two objects of one name in the same place, a playbook that the project does not have, a limit, tags or
+tags to skip where the template does not ask for them, surveys and recurrence rules in another form,
+injectors that name unknown inputs, and filters by unknown fields. Stricter than the real one: fields that
+the object does not have are refused (400), which the real one silently drops, so that a misspelt one is seen.
 Secrets come back as `$encrypted$`. It runs nothing: a project's update is successful at once.
 
     python -m tests.standins.awx.controller --port P --token T --playbooks a.yml,b.yml
@@ -191,7 +191,11 @@ class Controller:
 
     def _check_prompts(self, node: Object) -> None:
         template = self.objects["job_templates"].get(node["unified_job_template"] or 0)
-        asked = {"limit": "ask_limit_on_launch", "job_tags": "ask_tags_on_launch"}
+        asked = {
+            "limit": "ask_limit_on_launch",
+            "job_tags": "ask_tags_on_launch",
+            "skip_tags": "ask_skip_tags_on_launch",
+        }
         for field, switch in asked.items():
             if template and node.get(field) and not template[switch]:
                 raise Refusal({field: ["Field is not configured to prompt on launch."]})

@@ -44,6 +44,7 @@ _LAUNCH = {
     "ask_variables_on_launch": False,
     "ask_limit_on_launch": False,
     "ask_tags_on_launch": False,
+    "ask_skip_tags_on_launch": False,
 }
 
 RESOURCES: dict[str, Resource] = {

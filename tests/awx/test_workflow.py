@@ -1,0 +1,77 @@
+"""What each step of the workflow runs: a side leaves out what needs the other one, the link takes it up."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+
+from tests.awx.conftest import BIN, ROOT
+
+NODES: dict[str, dict[str, Any]] = {
+    node["name"]: node
+    for node in DataLoader().load_from_file(str(ROOT / "playbooks/vars/awx.yml"))["awx_setup_nodes"]
+}
+VERIFICATION = {"Look at the private side", "Look at the public side", "Everything is as it should be"}
+LINK = {"Links to clusters", "Links to hosts", "Both sides agree"}
+
+
+def listed(playbook: Path, node: dict[str, Any]) -> set[str]:
+    """The tasks that this step's limit and tags let through, without their roles' names."""
+    options = {"--limit": node.get("limit"), "--tags": node.get("tags"), "--skip-tags": node.get("skip_tags")}
+    done = subprocess.run(
+        [
+            str(BIN / "ansible-playbook"),
+            "--inventory=inventories/hybrid",
+            str(playbook),
+            "--list-tasks",
+            *(f"{name}={value}" for name, value in options.items() if value),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.findall(r"^ {6}(.+?)\s+TAGS: ", done.stdout, flags=re.M)
+    return {name.rpartition(" : ")[2] for name in found}
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The role of the network alone, imported: site.yml includes it, and a list does not look into that."""
+    playbook = tmp_path_factory.mktemp("network") / "network.yml"
+    tasks = [{"ansible.builtin.import_role": {"name": "private_ai.chatbot.skupper_site"}}]
+    playbook.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    return playbook
+
+
+@pytest.mark.parametrize("side", ["private", "public"])
+def test_a_side_by_itself_needs_no_other(side: str, network: Path) -> None:
+    # What it does of the network is its own site and services.
+    found = listed(network, NODES[side])
+    assert {"Preflight", "Site | Site", "Services | Listeners"} <= found
+    assert not found & (LINK | {"Verification"})
+    # No play of the verification is among those of the deployment.
+    found = listed(ROOT / "playbooks/site.yml", NODES[side])
+    assert {"Join the site", "On a cluster", "Model servers"} <= found
+    assert not found & VERIFICATION
+
+
+def test_the_link_takes_up_what_the_sides_left_out(network: Path) -> None:
+    found = listed(network, NODES["link"])
+    assert found >= LINK | {"What runs the site"}
+    assert "Verification" not in found
+
+
+def test_the_verification_is_a_step_of_its_own() -> None:
+    assert listed(ROOT / "playbooks/site.yml", {}) >= VERIFICATION
+    assert listed(ROOT / "playbooks/verify.yml", NODES["verify"]) >= VERIFICATION
