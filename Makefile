@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help quickstart status down test test-extended matrix lint unit sanity units app-test gateway-test test-skupper molecule browser bench build demo-gguf cluster cluster-down apiserver apiserver-down clean dev
+.PHONY: help quickstart status down test test-extended matrix lint unit sanity units app-test gateway-test test-skupper molecule browser bench build docs demo-gguf cluster cluster-down apiserver apiserver-down clean dev
 
 help:
 	@echo 'make quickstart       a private model and its chatbot on this machine (MODEL=deepseek: the real one, 3.6 GB)'
@@ -18,6 +18,7 @@ help:
 	@echo 'make apiserver        its API alone, without nodes (make apiserver-down)'
 	@echo 'make bench            measure the running quickstart'
 	@echo 'make build            the collection as an archive'
+	@echo 'make docs             the reference of modules and roles (build/reference)'
 
 quickstart:
 	@MODEL='$(MODEL)' tools/quickstart.sh
@@ -77,6 +78,11 @@ bench: dev
 
 build: dev
 	@mkdir -p dist && .venv/bin/ansible-galaxy collection build --force --output-path dist
+
+# As tests/packaging/test_pages.py renders the installed collection.
+docs: dev
+	@mkdir -p build/reference && chmod 700 build/reference
+	@.venv/bin/antsibull-docs collection --use-current --fail-on-error --squash-hierarchy --dest-dir build/reference private_ai.chatbot
 
 # The converted file of the demo model anew, after a change of its weights.
 demo-gguf: dev
