@@ -101,6 +101,15 @@ def test_cores_and_memory_decide_how_many_replicas_there_are(tmp_path: Path) -> 
         assert {name: int(found[f"{name} {number}"]) for name in there} == there, HOSTS[number]
 
 
+@pytest.mark.parametrize("readme", ["README.md", "README.pt-BR.md"])
+def test_the_summary_names_the_network_as_the_readme_shows(tmp_path: Path, readme: str) -> None:
+    own = yaml.safe_load((ROOT / "roles/public_chatbot/vars/main.yml").read_text(encoding="utf-8"))
+    expressions = {"note": own["__public_chatbot_network_note"]}
+    note = computed(tmp_path, expressions, __public_chatbot_api_key_host="localhost")["note"]
+    assert "inventories/hybrid joins" in note and (ROOT / "inventories/hybrid/hosts.yml").is_file()
+    assert f"Network:  {note}\n" in (ROOT / readme).read_text(encoding="utf-8")
+
+
 def texts(node: Any) -> Iterator[str]:
     """Every text in what a YAML file holds."""
     if isinstance(node, dict):
