@@ -120,7 +120,7 @@ def judged(status: int, count: Count) -> Count:
 
 @dataclass
 class Job:
-    """A command of a step in which two run at a time: its output is shown when it is ready."""
+    """A command of a step in which several run at a time: its output is shown when it is ready."""
 
     name: str
     command: list[str]
@@ -157,8 +157,8 @@ class Job:
 
 
 def together(jobs: list[Job]) -> Count:
-    """Run jobs two at a time, in the given order."""
-    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+    """Run jobs in the given order, one more at a time than processors serve them: a test often only waits."""
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1) + 1) as pool:
         return sum(pool.map(Job.run, jobs), Count())
 
 

@@ -37,12 +37,14 @@ def refused(host: Host, message: str, play: Path | None = None, **variables: Any
     assert changed(said) == 0 and not host.data.exists(), said[-3000:]
 
 
+@pytest.mark.extended
 def test_a_host_that_will_do_is_not_refused(host: Host) -> None:
     status, said = host.play(None, "--tags", "private_model_preflight")
     assert status == 0 and "Preflight | There is enough memory" in said, said[-3000:]
     assert changed(said) == 0 and not host.data.exists(), said[-3000:]
 
 
+@pytest.mark.extended
 def test_too_little_disk_space(host: Host) -> None:
     refused(
         host,
@@ -52,6 +54,7 @@ def test_too_little_disk_space(host: Host) -> None:
     )
 
 
+@pytest.mark.extended
 def test_too_little_memory(host: Host) -> None:
     refused(
         host,
@@ -61,7 +64,13 @@ def test_too_little_memory(host: Host) -> None:
     )
 
 
-@pytest.mark.parametrize("variable", ["private_model_gateway_port", "private_model_gateway_metrics_port"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "private_model_gateway_port",
+        pytest.param("private_model_gateway_metrics_port", marks=pytest.mark.extended),
+    ],
+)
 def test_a_port_in_use(host: Host, taken: int, variable: str) -> None:
     # As where no gateway of ours runs, which may hold its own port.
     variables: dict[str, Any] = {variable: taken, "__private_model_running": []}
@@ -74,6 +83,7 @@ def test_a_port_in_use(host: Host, taken: int, variable: str) -> None:
     )
 
 
+@pytest.mark.extended
 def test_an_architecture_without_support(host: Host) -> None:
     other = {"ansible.builtin.set_fact": {"architecture": "riscv64", "cacheable": True}}
     play = host.folder / "other.json"
