@@ -37,14 +37,12 @@ def refused(host: Host, message: str, play: Path | None = None, **variables: Any
     assert changed(said) == 0 and not host.data.exists(), said[-3000:]
 
 
-@pytest.mark.extended
 def test_a_host_that_will_do_is_not_refused(host: Host) -> None:
     status, said = host.play(None, "--tags", "private_model_preflight")
     assert status == 0 and "Preflight | There is enough memory" in said, said[-3000:]
     assert changed(said) == 0 and not host.data.exists(), said[-3000:]
 
 
-@pytest.mark.extended
 def test_too_little_disk_space(host: Host) -> None:
     refused(
         host,
@@ -54,7 +52,6 @@ def test_too_little_disk_space(host: Host) -> None:
     )
 
 
-@pytest.mark.extended
 def test_too_little_memory(host: Host) -> None:
     refused(
         host,
@@ -83,7 +80,6 @@ def test_a_port_in_use(host: Host, taken: int, variable: str) -> None:
     )
 
 
-@pytest.mark.extended
 def test_an_architecture_without_support(host: Host) -> None:
     other = {"ansible.builtin.set_fact": {"architecture": "riscv64", "cacheable": True}}
     play = host.folder / "other.json"
