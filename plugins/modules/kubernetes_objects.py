@@ -90,6 +90,13 @@ options:
     description: Whether objects of the set that are no longer given are removed.
     type: bool
     default: true
+  obsolete_sets:
+    description:
+      - Names of further sets of the namespace whose objects are removed as well, in either O(state).
+      - What belongs to such a set does not keep a namespace that is to go.
+    type: list
+    elements: str
+    default: []
   grace_period:
     description: With O(state=absent), seconds that pods get to end.
     type: int
@@ -122,10 +129,11 @@ EXAMPLES = r"""
           key: "{{ vault_key }}"
     objects: "{{ lookup('ansible.builtin.template', 'web.yml.j2') | from_yaml_all }}"
 
-- name: Nothing of it
+- name: Nothing of it, and nothing of the monitors that came later
   private_ai.chatbot.kubernetes_objects:
     name: web
     namespace: web
+    obsolete_sets: [web-monitoring]
     state: absent
 """
 
@@ -216,6 +224,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "prune": {"type": "bool", "default": True},
+    "obsolete_sets": {"type": "list", "elements": "str", "default": []},
     "grace_period": {"type": "int", "default": 10},
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 300},
@@ -263,6 +272,15 @@ def addresses(store: Store, desired: list[Object]) -> dict[str, t.Any]:
     return told
 
 
+def obsolete(session: ClusterSession, store: Store) -> list[Change]:
+    """Return the removals of the sets that are not wanted any more."""
+    found: list[Change] = []
+    for name in session.params["obsolete_sets"]:
+        other = Store(session.client, store.namespace, name, store.manager)
+        found += Planner(other, ask=True, excuse=session.excuse).plan([], prune=True)
+    return found
+
+
 def present(session: ClusterSession, store: Store) -> dict[str, t.Any]:
     """Make the set as wanted."""
     params, live = session.params, store.namespace_object()
@@ -271,6 +289,8 @@ def present(session: ClusterSession, store: Store) -> dict[str, t.Any]:
     desired = completed([*secrets, *params["objects"]], store.namespace, store.name)
     planner = Planner(store, ask=live is not None, excuse=session.excuse)
     changes = planner.plan(desired, params["prune"])
+    if live is not None:
+        changes += obsolete(session, store)
     if not session.check_mode:
         if space is not None:
             store.apply_namespace(
@@ -293,6 +313,7 @@ def absent(session: ClusterSession, store: Store) -> dict[str, t.Any]:
     if live is None:
         return result_of(store, None, [], namespace_ours=False, **told)
     changes = Planner(store, ask=True, excuse=session.excuse).plan([], prune=True)
+    changes += obsolete(session, store)
     ours, space = namespaces.is_ours(live), None
     pods = f"/api/v1/namespaces/{store.namespace}/pods?labelSelector={SET_LABEL}%3D{store.name}"
     if ours and "deletionTimestamp" not in live["metadata"]:

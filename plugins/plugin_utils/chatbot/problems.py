@@ -13,6 +13,8 @@ from .decide import Decisions
 from .exposure import NGINX_F5
 
 _PATH = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
+#: Sets of objects beside the chatbot's own; they are removed by name.
+_OWN_ENDINGS = ("-monitoring", "-build")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?")
 
 
@@ -34,6 +36,11 @@ def _names(decided: Decisions) -> t.Iterator[str]:
                 f"public_chatbot_{name} is {decided[name]!r}. Remedy: small letters, digits and - inside, "
                 "at most 50 characters"
             )
+    if decided["name"].endswith(_OWN_ENDINGS):
+        yield (
+            f"public_chatbot_name is {decided['name']!r}. Remedy: another end than "
+            f"{' or '.join(_OWN_ENDINGS)}, by which a chatbot's own further objects are known"
+        )
     if not _PATH.fullmatch(decided["path"]):
         yield (
             f"public_chatbot_path is {decided['path']!r}. Remedy: a path such as /chat, of letters, "

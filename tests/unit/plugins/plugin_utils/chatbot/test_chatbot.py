@@ -294,6 +294,8 @@ def test_openshift_builds_from_the_directory() -> None:
         ({"name": "Chat_Bot"}, "public_chatbot_name is 'Chat_Bot'"),
         ({"max_replicas": 1}, "public_chatbot_max_replicas is 1, less than public_chatbot_replicas (2)"),
         ({"tls": "self_signed"}, "public_chatbot_tls is self_signed and public_chatbot_host is empty"),
+        ({"name": "chat-build"}, "public_chatbot_name is 'chat-build'"),
+        ({"name": "chat-monitoring"}, "another end than -monitoring or -build"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_remedy(given: dict[str, Any], words: str) -> None:
