@@ -36,6 +36,7 @@ def chatbot_plan(
             "self_signed": decided.tls_secret if decided.tls == "self_signed" else "",
             "problems": problems(decided),
             "warnings": warnings(decided),
+            "pods_scheme": "https" if decided.pod_certificate else "http",
             "url": decided.public_url(told or {}),
         }
     except (KeyError, TypeError, ValueError) as error:

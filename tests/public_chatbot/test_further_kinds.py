@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.private_ai.chatbot.plugins.plugin_utils.chatbot.workload import SERVING_CERTIFICATE
 
 from tests.public_chatbot.kinds import kinds
-from tests.public_chatbot.place import Object, Place
+from tests.public_chatbot.place import Object, Place, Play
 from tests.public_chatbot.test_role import IMAGE, KEY, RUN
 
 WAYS: dict[str, tuple[str, Object]] = {
@@ -36,3 +37,33 @@ def test_the_server_takes_them_and_they_stay_as_they_are(place: Place, place_cli
         written, spec = place.fingerprint(), place.there(kind, "chatbot")["spec"]
         assert "chat.example.com" in (spec.get("host"), *spec.get("hostnames", []))
         assert place.play(**given).changed == 0 and place.fingerprint() == written
+        if kind == "Route":
+            encrypts_again(place, given)
+
+
+def encrypts_again(place: Place, given: Object) -> None:
+    """The six beats of a Route that goes from edge to reencrypt and back."""
+    assert place.there("Route", "chatbot")["spec"]["tls"]["termination"] == "edge"
+    before, again = place.fingerprint(), {**given, "public_chatbot_route_termination": "reencrypt"}
+    changed = {f"{kind}/chatbot" for kind in ("Route", "Service", "Deployment")}
+
+    def became(play: Play) -> set[str]:
+        assert play.changed == 1
+        return {one["object"] for one in play.task(RUN)["changes"] if one["action"] == "changed"}
+
+    assert became(place.play(check=True, **again)) == changed and place.fingerprint() == before
+    assert became(place.play(**again)) == changed
+    assert place.there("Route", "chatbot")["spec"]["tls"]["termination"] == "reencrypt"
+    pod = place.there("Deployment", "chatbot")["spec"]["template"]["spec"]
+    asked = place.there("Service", "chatbot")["metadata"]["annotations"][SERVING_CERTIFICATE]
+    assert [one["secret"]["secretName"] for one in pod["volumes"] if one["name"] == "certificate"] == [asked]
+    written = place.fingerprint()
+    assert place.play(**again).changed == 0 and place.fingerprint() == written
+
+    place.edit("Route", "chatbot", {"spec": {"tls": {"termination": "passthrough"}}})
+    assert became(place.play(**again)) == {"Route/chatbot"}
+    assert place.there("Route", "chatbot")["spec"]["tls"]["termination"] == "reencrypt"
+    assert became(place.play(**given)) == changed
+    assert SERVING_CERTIFICATE not in place.there("Service", "chatbot")["metadata"].get("annotations", {})
+    assert place.play(**given, public_chatbot_state="absent").changed == 1
+    assert place.get("Route", "chatbot") is None

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from .tls import ServerCertificate
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LANGUAGES = ("auto", "en", "pt-BR")
@@ -41,6 +43,8 @@ class Settings:
     allowed_sources: tuple[Network, ...] = ()
     api_key: str = field(default="", repr=False)
     api_key_file: str = ""
+    tls_certificate_file: str = ""
+    tls_key_file: str = ""
     model_name: str = "private-model"
     system_prompt: str = ""
     temperature: float = 0.6
@@ -174,6 +178,8 @@ _FIELDS: dict[str, _Field] = {
     ),
     "api_key": _Field("API_KEY", _key, "1 to 512 visible ASCII characters", secret=True),
     "api_key_file": _Field("API_KEY_FILE", *_text(4096)),
+    "tls_certificate_file": _Field("TLS_CERTIFICATE_FILE", *_text(4096)),
+    "tls_key_file": _Field("TLS_KEY_FILE", *_text(4096)),
     "model_name": _Field("MODEL_NAME", *_text(200)),
     "system_prompt": _Field("SYSTEM_PROMPT", *_text(8000)),
     "temperature": _Field("TEMPERATURE", *_number(0, 2)),
@@ -242,5 +248,37 @@ def _across(settings: Settings) -> list[str]:
             problems.append(
                 f"API_KEY_FILE is {settings.api_key_file!r}, which holds no usable key: "
                 "it must hold 1 to 512 visible ASCII characters"
+            )
+    return problems + _tls(settings)
+
+
+def _tls(settings: Settings) -> list[str]:
+    files = {
+        "TLS_CERTIFICATE_FILE": settings.tls_certificate_file,
+        "TLS_KEY_FILE": settings.tls_key_file,
+    }
+    if not any(files.values()):
+        return []
+    if not all(files.values()):
+        given, missing = sorted(files, key=lambda name: not files[name])
+        return [f"{missing} is empty and {given} is set: set both or neither"]
+    problems = []
+    for variable, path in files.items():
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as exc:
+            problems.append(
+                f"{variable} is {path!r}, which cannot be read ({exc.strerror}): "
+                "give a file that the application's user may read"
+            )
+    if not problems:
+        try:
+            ServerCertificate(*files.values())
+        except OSError as exc:
+            problems.append(
+                f"TLS_CERTIFICATE_FILE and TLS_KEY_FILE are {' and '.join(map(repr, files.values()))}, which "
+                f"hold no certificate and its key ({exc.strerror or exc}): give both in PEM, the key without "
+                "a password"
             )
     return problems

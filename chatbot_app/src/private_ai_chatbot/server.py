@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable, Generator, Mapping
@@ -20,6 +21,7 @@ from . import __version__, logs
 from .app import create_app, create_metrics_app
 from .config import ConfigError, Network, Settings, load_settings
 from .endpoints import Service
+from .tls import ServerCertificate
 from .visitors import is_among, parse_address
 
 log = logging.getLogger("private_ai_chatbot")
@@ -113,7 +115,10 @@ def listen(host: str, port: int, variable: str) -> socket.socket:
 
 
 def make_server(
-    app: ASGIApp, settings: Settings, closing: Callable[[], bool] = lambda: False
+    app: ASGIApp,
+    settings: Settings,
+    closing: Callable[[], bool] = lambda: False,
+    tls: ssl.SSLContext | None = None,
 ) -> uvicorn.Server:
     """A server for `app`, not yet running. `closing`: whether a connection ends with its next answer."""
     rules = {
@@ -133,6 +138,7 @@ def make_server(
             access_log=False,
             proxy_headers=False,  # X-Forwarded-For is read by `visitors`, only through TRUSTED_PROXIES
             server_header=False,
+            ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             # The answers are ended by `drain`; this is for what does not listen to it.
             timeout_graceful_shutdown=int(settings.drain_seconds) + _LAST_WORDS_SECONDS,
@@ -144,7 +150,7 @@ async def serve(
     settings: Settings, service: Service, main_socket: socket.socket, metrics_socket: socket.socket
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets running answers end."""
-    server = make_server(create_app(service), settings, lambda: service.draining)
+    server = make_server(create_app(service), settings, lambda: service.draining, _tls(settings))
     metrics = make_server(create_metrics_app(service), settings)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -165,6 +171,12 @@ async def serve(
     stop_task.cancel()
     metrics.should_exit = True
     await asyncio.gather(server_task, metrics_task)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls_certificate_file:
+        return None
+    return ServerCertificate(settings.tls_certificate_file, settings.tls_key_file).context
 
 
 async def drain(
@@ -190,6 +202,7 @@ def _about(
         "version": __version__,
         "port": main_socket.getsockname()[1],
         "metrics_port": metrics_socket.getsockname()[1],
+        "tls": bool(settings.tls_certificate_file),
         "address": settings.address,
         "key": "from a file" if settings.api_key_file else "from API_KEY" if settings.api_key else "none",
     }

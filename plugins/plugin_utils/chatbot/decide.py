@@ -81,6 +81,13 @@ class Decisions:
         return "" if self.tls == "none" else str(self["tls_secret"] or f"{self['name']}-tls")
 
     @cached_property
+    def pod_certificate(self) -> str:
+        """The Secret with the certificate of the pods, "" while they speak plain HTTP."""
+        if self.way != "route" or self["route_termination"] != "reencrypt":
+            return ""
+        return str(self["route_pod_tls_secret"] or f"{self['name']}-serving")
+
+    @cached_property
     def ingress(self) -> t.Mapping[str, t.Any]:
         """What is known of the Ingress's class and controller."""
         found: t.Mapping[str, t.Any] = self.cluster.get("ingress") or {}
@@ -190,6 +197,8 @@ class Decisions:
             found[self["image_pull_secret"]] = ".dockerconfigjson"
         if self.tls == "secret":
             found[self.tls_secret] = "tls.crt"  # the name of a key
+        if self.pod_certificate and self["route_pod_tls_secret"]:
+            found[self.pod_certificate] = "tls.crt"
         return found
 
     def public_url(self, told: t.Mapping[str, t.Any]) -> str:

@@ -77,6 +77,8 @@ def route(settings: Settings) -> Object:
     }
     if exposure["tls_secret"]:
         tls["externalCertificate"] = {"name": exposure["tls_secret"]}
+    if exposure["destination_ca"]:
+        tls["destinationCACertificate"] = exposure["destination_ca"]
     spec: Object = {
         "to": {"kind": "Service", "name": settings["name"], "weight": 100},
         "port": {"targetPort": HTTP},

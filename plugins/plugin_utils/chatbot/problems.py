@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from .common import OPENSHIFT
 from .decide import Decisions
 from .exposure import NGINX_F5
 
@@ -65,7 +66,7 @@ def _image(decided: Decisions) -> t.Iterator[str]:
             f"public_chatbot_image_source is {decided.image_source} and public_chatbot_image is empty. "
             "Remedy: set it to the image's reference, such as registry.example.com/chat/chatbot@sha256:..."
         )
-    if decided.image_source == "openshift" and decided.platform != "openshift":
+    if decided.image_source == "openshift" and decided.platform != OPENSHIFT:
         yield "public_chatbot_image_source is openshift on a cluster that is none. Remedy: choose another one"
 
 
@@ -78,6 +79,11 @@ def _way(decided: Decisions) -> t.Iterator[str]:
         yield (
             f"public_chatbot_exposure is {way} and the cluster does not know {needed}. Remedy: choose "
             "another way, or install what brings it"
+        )
+    if decided.pod_certificate and decided.platform != OPENSHIFT and not decided["route_pod_tls_secret"]:
+        yield (
+            "public_chatbot_route_termination is reencrypt on a cluster that is no OpenShift, which would "
+            "make the pods' certificate. Remedy: set public_chatbot_route_pod_tls_secret, or choose edge"
         )
     if way == "ingress" and decided.cluster and not decided.ingress.get("class"):
         wanted = decided["ingress_class"] or "(the default one)"
@@ -141,6 +147,11 @@ def warnings(decided: Decisions) -> list[str]:
         found.append(
             "the networks of the pods may not be read, so all visitors behind the ingress are limited "
             "together. Remedy: set public_chatbot_trusted_proxies"
+        )
+    if decided.pod_certificate and decided["route_pod_tls_secret"] and not decided["route_destination_ca"]:
+        found.append(
+            f"OpenShift's router trusts a certificate in Secret {decided.pod_certificate} only when its own "
+            "service CA signed it; otherwise set public_chatbot_route_destination_ca"
         )
     if decided.way == "ingress" and decided.tls == "none":
         found.append("visitors reach the page without TLS; set public_chatbot_host and public_chatbot_tls")

@@ -22,6 +22,9 @@ def settings(decided: Decisions, image: str, model_name: str, tag: str = "") -> 
         "pull_secrets": _pull_secrets(decided),
         "env": _env(decided, model_name),
         "key_secret": decided.key_secret,
+        "certificate": decided.pod_certificate,
+        # Without one of somebody's own OpenShift makes it, for the Service that asks.
+        "certificate_from_openshift": not decided["route_pod_tls_secret"],
         "app_port": decided["app_port"],
         "metrics_port": decided["pod_metrics_port"],
         "replicas": decided["replicas"],
@@ -104,7 +107,8 @@ def _exposure(decided: Decisions) -> Object:
         "timeout": decided["stream_timeout"],
         # Somewhat more, so that the application itself says what is too long.
         "max_body": body * 4 // 3,
-        "termination": "edge",
+        "termination": decided["route_termination"],
+        "destination_ca": decided["route_destination_ca"] if decided.pod_certificate else "",
         "gateway": decided["gateway"],
         "gateway_namespace": decided["gateway_namespace"],
         "gateway_section": decided["gateway_section"],

@@ -15,6 +15,9 @@ USER = 1001
 #: Seconds beyond the drain in which the application says goodbye.
 LAST_WORDS = 5
 _KEY_FOLDER = "/run/chatbot"
+_CERTIFICATE_FOLDER = "/run/chatbot-tls"
+#: By it OpenShift makes a certificate for a Service, and keeps it fresh.
+SERVING_CERTIFICATE = "service.beta.openshift.io/serving-cert-secret-name"
 
 
 def service_account(settings: Settings) -> Object:
@@ -36,8 +39,37 @@ def config_map(settings: Settings) -> Object:
 
 
 def _probe(path: str, **more: int) -> Object:
-    # On the port of the metrics: it goes on answering while the visitors' port drains, and knows no sub-path.
+    # On the port of the metrics: it goes on answering while the visitors' port drains, and knows neither
+    # sub-path nor TLS.
     return {"httpGet": {"path": path, "port": METRICS}, "timeoutSeconds": 5, **more}
+
+
+def _environment(settings: Settings) -> list[Object]:
+    found = {"API_KEY_FILE": f"{_KEY_FOLDER}/key"}
+    if settings["certificate"]:
+        found["TLS_CERTIFICATE_FILE"] = f"{_CERTIFICATE_FOLDER}/tls.crt"
+        found["TLS_KEY_FILE"] = f"{_CERTIFICATE_FOLDER}/tls.key"
+    return [{"name": name, "value": value} for name, value in found.items()]
+
+
+def _files(settings: Settings) -> list[tuple[Object, Object]]:
+    """Return volumes with their mounts."""
+    key = settings["key_secret"]
+    secrets = [("key", _KEY_FOLDER, key["name"], [{"key": key["key"], "path": "key"}])]
+    if settings["certificate"]:
+        names = [{"key": name, "path": name} for name in ("tls.crt", "tls.key")]
+        secrets.append(("certificate", _CERTIFICATE_FOLDER, settings["certificate"], names))
+    found: list[tuple[Object, Object]] = [
+        (
+            {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  the container's own
+        )
+    ]
+    for name, folder, secret, items in secrets:
+        volume = {"secretName": secret, "defaultMode": 0o440, "items": items}
+        mount = {"name": name, "mountPath": folder, "readOnly": True}
+        found.append(({"name": name, "secret": volume}, mount))
+    return found
 
 
 def _container(settings: Settings) -> Object:
@@ -46,7 +78,7 @@ def _container(settings: Settings) -> Object:
         "image": settings["image"],
         "imagePullPolicy": settings["pull_policy"],
         "envFrom": [{"configMapRef": {"name": settings["name"]}}],
-        "env": [{"name": "API_KEY_FILE", "value": f"{_KEY_FOLDER}/key"}],
+        "env": _environment(settings),
         "ports": [
             {"name": HTTP, "containerPort": settings["app_port"], "protocol": "TCP"},
             {"name": METRICS, "containerPort": settings["metrics_port"], "protocol": "TCP"},
@@ -64,10 +96,7 @@ def _container(settings: Settings) -> Object:
         "readinessProbe": _probe("/readyz", periodSeconds=5, failureThreshold=2),
         # Everybody who sends visitors here has heard of the end before the application does.
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(settings["drain_delay"])]}}},
-        "volumeMounts": [
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  the container's own
-            {"name": "key", "mountPath": _KEY_FOLDER, "readOnly": True},
-        ],
+        "volumeMounts": [mount for _volume, mount in _files(settings)],
     }
 
 
@@ -93,7 +122,6 @@ def _spread(settings: Settings) -> list[Object]:
 
 def deployment(settings: Settings) -> Object:
     """Return the Deployment. Without a number of replicas while an autoscaler decides."""
-    key = settings["key_secret"]
     pod: Object = {
         "serviceAccountName": settings["name"],
         "automountServiceAccountToken": False,
@@ -102,17 +130,7 @@ def deployment(settings: Settings) -> Object:
         "securityContext": _pod_security(settings),
         "topologySpreadConstraints": _spread(settings),
         "containers": [_container(settings)],
-        "volumes": [
-            {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}},
-            {
-                "name": "key",
-                "secret": {
-                    "secretName": key["name"],
-                    "defaultMode": 0o440,
-                    "items": [{"key": key["key"], "path": "key"}],
-                },
-            },
-        ],
+        "volumes": [volume for volume, _mount in _files(settings)],
     }
     for name, value in (("nodeSelector", "node_selector"), ("tolerations", "tolerations")):
         if settings.get(value):
@@ -138,7 +156,9 @@ def service(settings: Settings) -> Object:
         for name, port in ((HTTP, "app_port"), (METRICS, "metrics_port"))
     ]
     spec = {"type": "ClusterIP", "selector": labels(settings), "ports": ports}
-    return obj(settings, "v1", "Service", spec=spec)
+    asked = settings["certificate"] if settings["certificate_from_openshift"] else ""
+    annotations = {SERVING_CERTIFICATE: asked} if asked else None
+    return obj(settings, "v1", "Service", annotations=annotations, spec=spec)
 
 
 def disruption_budget(settings: Settings) -> Object:

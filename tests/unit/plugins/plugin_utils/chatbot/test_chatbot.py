@@ -257,6 +257,54 @@ def test_route_gateway_and_open_services() -> None:
     assert [one["ports"][0]["port"] for one in nobody["NetworkPolicy"]["spec"]["ingress"]] == ["metrics"]
 
 
+SERVING = "service.beta.openshift.io/serving-cert-secret-name"
+
+
+def test_a_route_that_encrypts_again() -> None:
+    edge = made(platform="openshift")
+    assert "annotations" not in edge["Service"]["metadata"]
+    assert [one["name"] for one in pod(platform="openshift")["volumes"]] == ["tmp", "key"]
+    given: dict[str, Any] = {"platform": "openshift", "route_termination": "reencrypt"}
+    found = made(**given)
+    assert found["Route"]["spec"]["tls"] == {
+        "termination": "reencrypt",
+        "insecureEdgeTerminationPolicy": "Redirect",
+    }
+    assert found["Service"]["metadata"]["annotations"] == {SERVING: "chatbot-serving"}
+    spec = found["Deployment"]["spec"]["template"]["spec"]
+    container, volume = spec["containers"][0], spec["volumes"][2]
+    assert volume["secret"]["secretName"] == "chatbot-serving"
+    files = {
+        f"{container['volumeMounts'][2]['mountPath']}/{one['path']}" for one in volume["secret"]["items"]
+    }
+    told = {one["name"]: one["value"] for one in container["env"]}
+    assert files == {told["TLS_CERTIFICATE_FILE"], told["TLS_KEY_FILE"]}
+    # What asks the pods without TLS goes on: the port of the probes has none.
+    assert {container[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "readiness")} == {"metrics"}
+    assert plan(**given)["needed_secrets"] == {} and plan(**given)["problems"] == []
+    assert (plan(**given)["pods_scheme"], plan()["pods_scheme"]) == ("https", "http")
+    # It is a Route's alone.
+    other = made(exposure="none", **given), made(exposure="none", platform="openshift")
+    assert other[0] == other[1]
+
+
+def test_a_route_with_a_certificate_of_ones_own_for_the_pods() -> None:
+    given: dict[str, Any] = {
+        "platform": "openshift",
+        "route_termination": "reencrypt",
+        "route_pod_tls_secret": "mine",
+    }
+    found = made(route_destination_ca="-----BEGIN", **given)
+    assert found["Route"]["spec"]["tls"]["destinationCACertificate"] == "-----BEGIN"
+    assert "annotations" not in found["Service"]["metadata"]
+    volumes = found["Deployment"]["spec"]["template"]["spec"]["volumes"]
+    assert volumes[2]["secret"]["secretName"] == "mine"
+    assert plan(**given)["needed_secrets"] == {"mine": "tls.crt"}
+    assert [one for one in plan(**given)["warnings"] if "public_chatbot_route_destination_ca" in one]
+    (problem,) = plan(exposure="route", route_termination="reencrypt")["problems"]
+    assert "public_chatbot_route_pod_tls_secret" in problem and "Remedy: " in problem
+
+
 def test_keys_and_registries() -> None:
     secret = pod()["volumes"][1]["secret"]
     assert (secret["secretName"], secret["items"][0]["key"]) == ("chatbot-api-key", "api-key")
