@@ -93,8 +93,8 @@ def app_job() -> Job:
 def unit_jobs() -> list[Job]:
     """What needs neither root nor containers, the longest first."""
     plugins = pytest_job("plugins", "tests/unit", python_path=ROOT / "collections")
-    paths = ["tests/docs", "tests/demo_model", "tests/training/test_program.py"]
-    files = pytest_job("docs, demo model, training program", *paths, python_path=ROOT)
+    paths = ["tests/docs", "tests/demo_model", "tests/wheel_cache", "tests/training/test_program.py"]
+    files = pytest_job("docs, demo model, wheels, training program", *paths, python_path=ROOT)
     return [app_job(), plugins, pytest_job("quadlet", "tests/quadlet", python_path=ROOT), files]
 
 
