@@ -31,8 +31,13 @@ options:
   data_directory:
     description: Where role private_model keeps things. Without it, where the role does for this user.
     type: path
+  api_key:
+    description: A key of the gateway.
+    type: str
   api_key_file:
-    description: File with a key of the gateway. Without it, C(api-key) in O(data_directory).
+    description:
+      - File with a key of the gateway, instead of O(api_key).
+      - Without either, C(api-key) in O(data_directory).
     type: path
   gateway_url:
     description: The gateway.
@@ -61,6 +66,12 @@ author:
 EXAMPLES = r"""
 - name: Look at a host that is both sides
   private_ai.chatbot.solution_info:
+  register: solution
+
+- name: Look at a gateway with keys of the owner's own
+  private_ai.chatbot.solution_info:
+    sides: [private]
+    api_key: "{{ vault_gateway_key }}"
   register: solution
 
 - name: Show the parts
@@ -140,6 +151,7 @@ def main() -> None:
                 "default": ["private", "public"],
             },
             "data_directory": {"type": "path"},
+            "api_key": {"type": "str", "no_log": True},
             "api_key_file": {"type": "path", "no_log": False},
             "gateway_url": {"type": "str", "default": "http://127.0.0.1:8000"},
             "gateway_metrics_url": {"type": "str", "default": "http://127.0.0.1:8404/metrics"},
@@ -147,6 +159,7 @@ def main() -> None:
             "skupper_directory": {"type": "path", "default": "/var/lib/skupper/namespaces"},
             "timeout": {"type": "int", "default": 5},
         },
+        mutually_exclusive=[("api_key", "api_key_file")],
         supports_check_mode=True,
     )
     params = dict(module.params)

@@ -18,7 +18,7 @@ description:
   - Only what is known to hold no secret, no prompt and no answer is taken. Of a log, the known fields of the
     JSON lines and lines of a known form stay; of any other line only its length does. Of environment
     variables only settings keep their values.
-  - The host's key is read to take it out of every text, and never returned.
+  - The host's keys are only there to be taken out of every text, and never returned.
 extends_documentation_fragment:
   - private_ai.chatbot.attributes
   - private_ai.chatbot.attributes.facts_module
@@ -26,6 +26,15 @@ extends_documentation_fragment:
 options:
   data_directory:
     description: Where role private_model keeps things. Without it, where the role does for this user.
+    type: path
+  api_keys:
+    description: Keys that are known to whoever asks, to take them out of every text.
+    type: list
+    elements: str
+    default: []
+  api_key_file:
+    description:
+      - File with the generated key, which is taken out as well. Without it, C(api-key) in O(data_directory).
     type: path
   log_lines:
     description: The last lines of each log.
@@ -64,13 +73,24 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.status.support 
 def main() -> None:
     """Entry point."""
     module = AnsibleModule(
-        argument_spec={"data_directory": {"type": "path"}, "log_lines": {"type": "int", "default": 2000}},
+        argument_spec={
+            "data_directory": {"type": "path"},
+            "api_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "api_key_file": {"type": "path", "no_log": False},
+            "log_lines": {"type": "int", "default": 2000},
+        },
         supports_check_mode=True,
     )
-    data = module.params["data_directory"] or default_data_directory()
-    if module.params["log_lines"] < 1:
-        module.fail_json(msg=f"log_lines is {module.params['log_lines']}; at least 1 is needed")
-    collector = Collector(PodmanClient(module.run_command), Path(data), module.params["log_lines"])
+    params = module.params
+    if params["log_lines"] < 1:
+        module.fail_json(msg=f"log_lines is {params['log_lines']}; at least 1 is needed")
+    collector = Collector(
+        PodmanClient(module.run_command),
+        Path(params["data_directory"] or default_data_directory()),
+        params["log_lines"],
+        keys=params["api_keys"],
+        key_file=Path(params["api_key_file"]) if params["api_key_file"] else None,
+    )
     module.exit_json(changed=False, files=collector.files())
 
 

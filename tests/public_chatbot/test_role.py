@@ -124,6 +124,23 @@ def test_a_key_that_was_given_to_the_gateway_travels_and_no_file_is_made(
     assert place.play(**given).changed == 0
 
 
+def test_a_file_that_is_named_has_to_be_there_unless_this_run_makes_it(
+    place: Place, given: Object, tmp_path: Path
+) -> None:
+    file = tmp_path / "api-key"
+    given = {**given, "public_chatbot_api_key": "", "public_chatbot_api_key_file": str(file)}
+    others: list[Object] = [
+        {},
+        {"private_model_api_keys": [KEY], "__private_model_api_key_file_in_use": str(file)},
+    ]
+    for known in others:
+        missing = place.play(**given, **known)
+        assert missing.status != 0 and f"public_chatbot_api_key_file is {file}" in missing.said
+        assert not file.exists() and place.namespace_object() is None, "something was written"
+    predicted = place.play(check=True, **given, __private_model_api_key_file_in_use=str(file))
+    assert predicted.status == 0 and predicted.changed > 0
+
+
 def test_a_secret_that_is_there_already_is_used_and_never_removed(place: Place, given: Object) -> None:
     given = {**given, "public_chatbot_api_key": "", "public_chatbot_api_key_secret": "theirs"}
     missing = place.play(**given)

@@ -51,6 +51,7 @@ class Site:
         (self.data / "models").mkdir(parents=True)
         (self.data / "gateway").mkdir()
         (self.data / "api-key").write_text(KEY + "\n")
+        self.given: dict[str, Any] = {}
         self.listing = ["private-ai-gateway", "private-ai-model-1", "private-ai-chatbot"]
         self.podman()
 
@@ -93,6 +94,7 @@ class Site:
             "private_model_data_dir": str(self.data),
             "private_model_gateway_port": self.gateway.port,
             "private_model_gateway_metrics_port": self.gateway.metrics_port,
+            **self.given,
         }
         public = {**(local if reachable else ssh), "public_chatbot_port": self.port}
         inventory = self.folder / "inventory.yml"

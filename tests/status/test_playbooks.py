@@ -62,3 +62,23 @@ def test_support_bundle_holds_neither_secrets_nor_prompts(site: Site) -> None:
     assert json.loads(texts["vault/status.json"])["gateway"]["up"] == 1
     assert texts["edge/unreachable.txt"]
     assert not list(site.folder.glob("*.private-ai-support"))
+
+
+def test_keys_of_the_owner_are_used_and_taken_out(site: Site) -> None:
+    """No file holds a key then."""
+    (site.data / "api-key").unlink()
+    keys = [SECRETS["key"], "canary-of-another-caller"]
+    site.given = {"private_model_api_keys": keys}
+    (site.data / "gateway/haproxy.cfg").write_text(f"global\n  # keys of {' and '.join(keys)}\n")
+    found = site.report()
+    assert found["hosts"]["vault"]["status"]["problems"] == []
+    assert found["hosts"]["vault"]["status"]["gateway"]["up"] == 1
+
+    path = site.folder / "bundle.tar.gz"
+    said = site.play("support_bundle", "-vvv", "-e", f"support_bundle_path={path}")
+    with tarfile.open(path) as archive:
+        files = [archive.extractfile(member) for member in archive.getmembers() if member.isfile()]
+        texts = "\n".join(file.read().decode() for file in files if file)
+    assert "# keys of <hidden> and <hidden>" in texts
+    for key in keys:
+        assert key not in texts and key not in said

@@ -121,12 +121,15 @@ class Host:
 
     # --- Who answers ------------------------------------------------------------------------------------
 
-    def key(self) -> str:
-        """Return the key of the gateway, empty when this host has none or does not let us read it."""
+    def key(self) -> tuple[str, str]:
+        """Return a key of the gateway, empty when there is none, and what it is called."""
+        if self.params["api_key"]:
+            return self.params["api_key"], "the key that was given"
+        path = self.params["api_key_file"]
         try:
-            return Path(self.params["api_key_file"]).read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            return ""
+            return Path(path).read_text(encoding="ascii").strip(), f"the key in {path}"
+        except (OSError, ValueError) as error:
+            return "", f"no key ({path} cannot be read: {getattr(error, 'strerror', None) or error})"
 
     def answer(self, url: str, **headers: str) -> tuple[int, str]:
         """Return status and body; status 0 with the reason as the body when nobody answers."""
@@ -137,8 +140,9 @@ class Host:
 
     def gateway(self, parts: list[Facts]) -> Facts | None:
         """Return queue and replicas as the gateway tells them."""
+        key, name = self.key()
         status, body = self.answer(
-            self.params["gateway_url"] + "/gateway/status", Authorization=f"Bearer {self.key()}"
+            self.params["gateway_url"] + "/gateway/status", Authorization=f"Bearer {key}"
         )
         if not status:
             parts.append(part("gateway answers", "private", "down", f"{self.params['gateway_url']}: {body}"))
@@ -151,9 +155,10 @@ class Host:
             )
             parts.append(part("gateway answers", "private", "up" if found["up"] else "down", detail))
         else:
-            parts.append(part("gateway answers", "private", "up", f"HTTP {status} to the key of this host"))
+            parts.append(part("gateway answers", "private", "up", f"HTTP {status} to {name}"))
             self.problems.append(
-                f"The gateway says HTTP {status} to the key in {self.params['api_key_file']}"
+                f"The gateway says HTTP {status} to {name}; the inventory has to name what it was given: "
+                "private_model_api_keys, or private_model_api_key_file for the generated key"
             )
         return {**found, **self.gateway_metrics()}
 

@@ -117,18 +117,28 @@ def _text(path: Path) -> str:
 class Collector:
     """One host; what cannot be read is a file that says why."""
 
-    def __init__(self, podman: PodmanClient, data: Path, log_lines: int, root: Path = Path("/")) -> None:
+    def __init__(
+        self,
+        podman: PodmanClient,
+        data: Path,
+        log_lines: int,
+        root: Path = Path("/"),
+        keys: t.Sequence[str] = (),
+        key_file: Path | None = None,
+    ) -> None:
         self.podman = podman
         self.data = data
         self.log_lines = log_lines
         self.root = root
+        self.keys = keys
+        self.key_file = key_file or data / "api-key"
 
     def secrets(self) -> list[str]:
-        """Return the key of this host, to take it out wherever it stands."""
+        """Return the keys of this host, to take them out wherever they stand."""
         try:
-            return [(self.data / "api-key").read_text(encoding="utf-8").strip()]
+            return [*self.keys, _text(self.key_file).strip()]
         except (OSError, ValueError):
-            return []
+            return list(self.keys)
 
     def files(self) -> dict[str, str]:
         """Return the files by their names."""

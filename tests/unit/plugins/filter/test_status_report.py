@@ -82,6 +82,7 @@ def host(
     params = {
         "sides": ["private", "public"],
         "data_directory": str(tmp_path),
+        "api_key": None,
         "api_key_file": str(tmp_path / "api-key"),
         "gateway_url": "http://g",
         "gateway_metrics_url": "http://m",
@@ -205,7 +206,23 @@ def test_versions_on_the_screen_and_in_the_report(tmp_path: Path) -> None:
 def test_a_refused_key_is_a_problem_not_an_outage(tmp_path: Path) -> None:
     facts = host(tmp_path, ALL, {**ANSWERS, "http://g/gateway/status": (401, "")}).facts()
     assert states(facts)["gateway answers"] == "up"
-    assert facts["problems"] == [f"The gateway says HTTP 401 to the key in {tmp_path / 'api-key'}"]
+    (problem,) = facts["problems"]
+    assert problem.startswith(f"The gateway says HTTP 401 to the key in {tmp_path / 'api-key'}; ")
+    assert "private_model_api_keys" in problem and KEY not in json.dumps(facts)
+
+
+def test_a_key_that_is_given_goes_to_the_gateway_alone(tmp_path: Path) -> None:
+    one = host(tmp_path, ALL, ANSWERS, api_key="one-key-of-the-owner", api_key_file=str(tmp_path / "none"))
+    assert states(one.facts())["gateway answers"] == "up"
+    sent = {url: dict(headers) for url, headers in one.asked if headers}  # type: ignore[attr-defined]  # as above
+    assert sent == {"http://g/gateway/status": {"Authorization": "Bearer one-key-of-the-owner"}}
+
+
+def test_a_file_without_a_key_is_told_apart_from_a_refused_key(tmp_path: Path) -> None:
+    answers = {**ANSWERS, "http://g/gateway/status": (401, "")}
+    facts = host(tmp_path, ALL, answers, api_key_file=str(tmp_path / "none")).facts()
+    (problem,) = facts["problems"]
+    assert f"HTTP 401 to no key ({tmp_path / 'none'} cannot be read: No such file or directory)" in problem
 
 
 def test_a_side_that_is_elsewhere_is_not_asked(tmp_path: Path) -> None:

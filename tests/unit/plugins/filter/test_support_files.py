@@ -108,6 +108,19 @@ def test_a_host_where_nothing_works_says_why(tmp_path: Path) -> None:
     assert "canary" not in json.dumps(files)
 
 
+def test_every_key_of_the_host_is_taken_out(tmp_path: Path) -> None:
+    keys = ["first-of-the-owners-keys", "second-of-the-owners-keys"]
+    (tmp_path / "theirs").write_text("in-a-file-of-the-owners\n")
+
+    def podman(argv: list[str], **kwargs: Any) -> tuple[int, str, str]:
+        return 125, "", f"cannot connect: {keys[1]} in-a-file-of-the-owners {keys[0]}"
+
+    client = PodmanClient(podman)
+    files = Collector(client, tmp_path, 10, tmp_path, keys, tmp_path / "theirs").files()
+    assert "cannot connect: <hidden> <hidden> <hidden>" in files["podman/version.txt"]
+    assert "owners" not in json.dumps(files).replace(str(tmp_path), "")
+
+
 def test_one_directory_for_each_host() -> None:
     files = support_files(
         {"b/../c": {"files": {"x.txt": "1"}}, "a": {"unreachable": "timed out", "status.json": {"up": 1}}}
