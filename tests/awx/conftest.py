@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -15,9 +14,8 @@ import pytest
 import yaml
 
 from tests.gateway.gateway_stack import free_ports, wait_until
+from tests.playbook import ROOT, run_playbook
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 TOKEN = "token-of-the-test"
 PLAYBOOKS = [f"playbooks/{path.name}" for path in sorted((ROOT / "playbooks").glob("*.yml"))]
 WANTED = re.findall(r"^    playbook: (\S+)$", (ROOT / "playbooks/vars/awx.yml").read_text(), flags=re.M)
@@ -76,31 +74,8 @@ class Awx:
         """Run the playbook as an operator does."""
         given = self.folder / "given.yml"
         given.write_text(yaml.safe_dump(variables))
-        done = subprocess.run(
-            [
-                str(BIN / "ansible-playbook"),
-                "-i",
-                "localhost,",
-                "playbooks/awx_setup.yml",
-                "-e",
-                f"@{given}",
-                *arguments,
-            ],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "NO_COLOR": "1",
-                "CONTROLLER_HOST": self.url,
-                "CONTROLLER_OAUTH_TOKEN": TOKEN,
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout
+        words = ["--inventory=localhost,", "playbooks/awx_setup.yml", "-e", f"@{given}", *arguments]
+        return run_playbook(*words, expect=expect, CONTROLLER_HOST=self.url, CONTROLLER_OAUTH_TOKEN=TOKEN)
 
     def stop(self) -> None:
         self.client.close()

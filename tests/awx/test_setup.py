@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.awx.conftest import ABSENT, ROOT, WANTED, Awx
+from tests.awx.conftest import ABSENT, WANTED, Awx
+from tests.playbook import ROOT
 
 SECRET = "hf_secretOfTheTest0001"
 GIVEN: dict[str, Any] = {

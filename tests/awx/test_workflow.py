@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 
-from tests.awx.conftest import BIN, ROOT
+from tests.playbook import ROOT, run_playbook
 
 NODES: dict[str, dict[str, Any]] = {
     node["name"]: node
@@ -25,23 +23,9 @@ LINK = {"Links to clusters", "Links to hosts", "Both sides agree"}
 def listed(playbook: Path, node: dict[str, Any]) -> set[str]:
     """The tasks that this step's limit and tags let through, without their roles' names."""
     options = {"--limit": node.get("limit"), "--tags": node.get("tags"), "--skip-tags": node.get("skip_tags")}
-    done = subprocess.run(
-        [
-            str(BIN / "ansible-playbook"),
-            "--inventory=inventories/hybrid",
-            str(playbook),
-            "--list-tasks",
-            *(f"{name}={value}" for name, value in options.items() if value),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = re.findall(r"^ {6}(.+?)\s+TAGS: ", done.stdout, flags=re.M)
+    given = [f"{name}={value}" for name, value in options.items() if value]
+    said = run_playbook("--inventory=inventories/hybrid", playbook, "--list-tasks", *given)
+    found = re.findall(r"^ {6}(.+?)\s+TAGS: ", said, flags=re.M)
     return {name.rpartition(" : ")[2] for name in found}
 
 

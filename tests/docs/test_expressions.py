@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,26 +13,31 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.playbook import ROOT, run_playbook
+
 ROLES = sorted((ROOT / "roles").iterdir())
 PARTS = ("defaults", "handlers", "meta", "tasks", "vars")
 CPUINFO = "processor\t: 0\nflags\t\t: fpu sse2 {}\n"
 
 
-def computed(folder: Path, expressions: dict[str, Any], **variables: Any) -> dict[str, Any]:
-    """What expressions come to, in a play on this host."""
-    task = {"ansible.builtin.copy": {"content": "{{ asked | to_json }}", "dest": str(folder / "found.json")}}
-    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{**task, "vars": {"asked": expressions}}]}
-    (folder / "vars.json").write_text(json.dumps(variables))
-    (folder / "play.json").write_text(json.dumps([{**play, "vars_files": [str(folder / "vars.json")]}]))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
-    command += ["-e", f"ansible_python_interpreter={sys.executable}", str(folder / "play.json")]
-    own = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+def computed(folder: Path, asked: dict[str, Any], *cases: dict[str, Any], **variables: Any) -> list[Any]:
+    """What expressions come to in each case, whose variables stand beside those of all, in one play here."""
+    names = {name: f"{{{{ item.{name} }}}}" for name in cases[0]} if cases else {}
+    look: dict[str, Any] = {
+        "ansible.builtin.debug": {"msg": asked},
+        "loop": cases or [{}],
+        "register": "seen",
+        "vars": names,
+    }
+    content = "{{ seen.results | map(attribute='msg') | to_json }}"
+    keep = {"ansible.builtin.copy": {"content": content, "dest": str(folder / "found.json")}}
+    book, given = folder / "play.json", folder / "vars.json"
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": [str(given)], "tasks": [look, keep]}
+    given.write_text(json.dumps(variables))
+    book.write_text(json.dumps([play]))
+    here = ("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}")
+    run_playbook(*here, book)
+    found: list[Any] = json.loads((folder / "found.json").read_text())
     return found
 
 
@@ -43,7 +46,7 @@ def test_what_is_looked_for_is_found(tmp_path: Path) -> None:
     own = yaml.safe_load((ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8"))
     key: str = own["__private_model_cpu_key"]
     expressions = {"one": key, "other": key.replace("__private_model_cpuinfo", "other_cpuinfo")}
-    found = computed(
+    (found,) = computed(
         tmp_path,
         expressions,
         private_model_image_cpu="native",
@@ -60,7 +63,7 @@ def test_always_is_promoted_without_a_trial(tmp_path: Path, promotion: str) -> N
     whole = yaml.safe_load((ROOT / "roles/private_model/tasks/main.yml").read_text(encoding="utf-8"))
     (when,) = [task["when"][0] for task in whole if task["name"] == "Trial of the model"]
     expressions = {"step": own["__private_model_steps"]["promote"], "whole": f"{{{{ {when} }}}}"}
-    found = computed(tmp_path, expressions, private_model_promotion=promotion, __private_model_looks=True)
+    (found,) = computed(tmp_path, expressions, private_model_promotion=promotion, __private_model_looks=True)
     trial = [] if promotion == "always" else ["trial"]
     assert found == {"step": ["store", "candidate", *trial, "serve", "record"], "whole": bool(trial)}
 
@@ -82,30 +85,27 @@ HOSTS = [
 def test_cores_and_memory_decide_how_many_replicas_there_are(tmp_path: Path) -> None:
     own = yaml.safe_load((ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8"))
     needed = ("cores", "replica_bytes", "replicas", "threads")
-    variables: dict[str, Any] = {"__private_model_gguf": {"size": GB}}
-    asked: dict[str, str] = {}
-    for number, (cores, memory, replicas, threads, _) in enumerate(HOSTS):
-        # Each host's variables have names of their own, so that one play answers for all of them.
-        for name in needed:
-            text = own[f"__private_model_{name}"]
-            for other in (*needed, "ansible_facts"):
-                text = re.sub(rf"\b(\w*{other})\b", rf"\1_{number}", text)
-            variables[f"__private_model_{name}_{number}"] = text
-        variables[f"ansible_facts_{number}"] = {"processor_vcpus": cores, "memtotal_mb": memory // 1_048_576}
-        variables[f"private_model_replicas_{number}"] = replicas
-        variables[f"private_model_threads_{number}"] = threads
-        for name in ("replicas", "threads"):
-            asked[f"{name} {number}"] = f"{{{{ __private_model_{name}_{number} | int }}}}"
-    found = computed(tmp_path, asked, **variables)
-    for number, (*_, there) in enumerate(HOSTS):
-        assert {name: int(found[f"{name} {number}"]) for name in there} == there, HOSTS[number]
+    cases = [
+        {
+            "ansible_facts": {"processor_vcpus": cores, "memtotal_mb": memory // 1_048_576},
+            "private_model_replicas": replicas,
+            "private_model_threads": threads,
+        }
+        for cores, memory, replicas, threads, _ in HOSTS
+    ]
+    expressions = {name: f"{{{{ __private_model_{name} | int }}}}" for name in ("replicas", "threads")}
+    variables = {f"__private_model_{name}": own[f"__private_model_{name}"] for name in needed}
+    found = computed(tmp_path, expressions, *cases, **variables, __private_model_gguf={"size": GB})
+    for host, one in zip(HOSTS, found, strict=True):
+        assert {name: int(value) for name, value in one.items()} == host[-1], host
 
 
 @pytest.mark.parametrize("readme", ["README.md", "README.pt-BR.md"])
 def test_the_summary_names_the_network_as_the_readme_shows(tmp_path: Path, readme: str) -> None:
     own = yaml.safe_load((ROOT / "roles/public_chatbot/vars/main.yml").read_text(encoding="utf-8"))
     expressions = {"note": own["__public_chatbot_network_note"]}
-    note = computed(tmp_path, expressions, __public_chatbot_api_key_host="localhost")["note"]
+    (found,) = computed(tmp_path, expressions, __public_chatbot_api_key_host="localhost")
+    note = found["note"]
     assert "inventories/hybrid joins" in note and (ROOT / "inventories/hybrid/hosts.yml").is_file()
     assert f"Network:  {note}\n" in (ROOT / readme).read_text(encoding="utf-8")
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.docs.commands import ROOT
+from tests.playbook import run_playbook
 
 SETTINGS = Path("group_vars/all/main.yml")
 
@@ -23,21 +21,8 @@ def seen(inventory: Path) -> dict[str, Any]:
     play = [{"hosts": "private", "gather_facts": False, "tasks": [task]}]
     book = inventory / "play.json"
     book.write_text(json.dumps(play))
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            "-i",
-            str(inventory / "hosts.yml"),
-            str(book),
-        ],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "NO_COLOR": "1"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    said = json.loads(done.stdout[done.stdout.index("{\n") :])
+    output = run_playbook("-i", inventory / "hosts.yml", book, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json")
+    said = json.loads(output[output.index("{\n") :])
     return {
         host: result["msg"]
         for one in said["plays"]

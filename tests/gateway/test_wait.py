@@ -6,8 +6,6 @@ The gateway is a stand-in here that only tells how many replicas it reaches.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.playbook import run_playbook
 
 
 @contextmanager
@@ -59,18 +57,7 @@ def up(folder: Path, port: int, wanted: int, timeout: int) -> int:
     steps = [{"ansible.builtin.include_role": role}, {"ansible.builtin.copy": found}]
     play = {"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": steps}
     (folder / "play.json").write_text(json.dumps([play]))
-    own = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
-    done = subprocess.run(
-        [*command, str(folder / "play.json")],
-        cwd=ROOT,
-        env={**os.environ, **own},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_playbook("-i", "localhost,", "-c", "local", folder / "play.json")
     return int((folder / "up").read_text())
 
 

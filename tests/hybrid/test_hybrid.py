@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.tabs import Tab
-from tests.hybrid.stage import BIN, ROOT, UNIT
+from tests.hybrid.stage import BIN, UNIT
+from tests.playbook import run_playbook
 
 #: Milliseconds; the page looks every few seconds, and a link needs some to come up.
 PATIENCE = 60_000
@@ -57,15 +56,5 @@ def test_a_link_that_is_cut_is_told_and_comes_back(visitor: Tab, restored: None)
 
 
 def test_nothing_is_planned_for_what_is_as_it_should_be() -> None:
-    ansible = str(Path(sys.executable).parent / "ansible-playbook")
-    done = subprocess.run(
-        [ansible, "-i", INVENTORY, "site.yml", "--check", "--diff"],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "changed:" not in done.stdout and "+++" not in done.stdout, done.stdout[-4000:]
+    said = run_playbook("-i", INVENTORY, "site.yml", "--check", "--diff")
+    assert "changed:" not in said and "+++" not in said, said[-4000:]

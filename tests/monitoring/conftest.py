@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
+from tests.playbook import run_playbook
 
 
 def play(folder: Path, variables: dict[str, Any], *arguments: str) -> str:
@@ -26,22 +23,8 @@ def run_tasks(folder: Path, tasks: list[dict[str, Any]], *arguments: str) -> str
     """Run tasks on this host; return what Ansible said."""
     book = folder / "play.yml"
     book.write_text(yaml.safe_dump([{"hosts": "localhost", "tasks": tasks}]))
-    done = subprocess.run(
-        [
-            str(BIN / "ansible-playbook"),
-            *("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}"),
-            str(book),
-            *arguments,
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    here = ("-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}")
+    return run_playbook(*here, book, *arguments)
 
 
 @pytest.fixture(scope="session")

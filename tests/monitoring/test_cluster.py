@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.fixtures import Api, api
-from tests.monitoring.conftest import ROOT, run_tasks
+from tests.monitoring.conftest import run_tasks
+from tests.playbook import ROOT
 
 __all__ = ["api"]
 NAMESPACE = "t-monitoring"

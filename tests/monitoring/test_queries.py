@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from tests.gateway.gateway_stack import KEY, Gateway, Replica, free_ports, wait_until
-from tests.monitoring.conftest import ROOT
+from tests.playbook import ROOT
 
 COLLECTOR = ROOT / "plugins/module_utils/status/host_metrics.py"
 DASHBOARD = json.loads((ROOT / "roles/private_model/files/monitoring/dashboard.json").read_text())

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.monitoring.conftest import ROOT, play, run_tasks
+from tests.monitoring.conftest import play, run_tasks
+from tests.playbook import ROOT
 
 ONLY_ON_CLUSTER = "PrivateAiClusterCertificateEnding"
 CASES: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "rules.yml").read_text())

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from tests.gateway.gateway_stack import KEY, ROOT, Gateway, Replica, free_ports, wait_until
+from tests.playbook import run_playbook
 
-BIN = Path(sys.executable).parent
 PROMPT = "canary prompt: what is the weather on the moon"
 SECRETS = {
     "key": KEY,
@@ -100,29 +100,15 @@ class Site:
         inventory = self.folder / "inventory.yml"
         hosts = {"private": {"hosts": {"vault": private}}, "public": {"hosts": {"edge": public}}}
         inventory.write_text(yaml.safe_dump(hosts))
-        done = subprocess.run(
-            [
-                str(BIN / "ansible-playbook"),
-                "-i",
-                str(inventory),
-                str(ROOT / f"playbooks/{name}.yml"),
-                *arguments,
-            ],
+        return run_playbook(
+            f"--inventory={inventory}",
+            ROOT / f"playbooks/{name}.yml",
+            *arguments,
             cwd=self.folder,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "NO_COLOR": "1",
-                "PODMAN_FOLDER": str(self.folder / "podman"),
-                "PATH": f"{ROOT / 'tests/status/bin'}:{os.environ['PATH']}",
-            },
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
+            expect=expect,
+            PODMAN_FOLDER=str(self.folder / "podman"),
+            PATH=f"{ROOT / 'tests/status/bin'}:{os.environ['PATH']}",
         )
-        assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout
 
     def report(self, **how: Any) -> dict[str, Any]:
         """The report of status.yml as its JSON file."""
