@@ -1,9 +1,10 @@
 """The execution environment: built by ansible-builder; ansible-runner runs playbooks in it as AWX does.
 
 The base is the image that the collection builds from the distribution's packages, so that no registry is
-needed. AWX's way: an unprivileged user of group 0, no terminal, a read-only project, inventory and extra
-variables as files, credentials in the environment. TEST_EE_IMAGE names an image
-that is built already.
+needed. AWX's way: an unprivileged user of group 0, no terminal, a read-only project, inventory, extra
+variables and a private SSH key as files, other credentials by their types (environment, files, variables), a
+new container and an empty directory for each job, and artefacts of one job as variables of the next.
+TEST_EE_IMAGE names an image that is built already.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.client import Client, connected
 
+from tests.cluster.fixtures import Api, api
+from tests.systemd_host.conftest import VERSIONS
+from tests.systemd_host.machine import GIVEN, Machine, build_image, until
+
+__all__ = ["api"]
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 BASE = os.environ.get("EE_BASE_IMAGE", "localhost/private-ai/base:latest")
@@ -29,6 +37,12 @@ OPTIONS = os.environ.get("PODMAN_RUN_ARGS", "").split()
 RUNTIME = OPTIONS[:2] if OPTIONS[:1] == ["--runtime"] else []
 LIMITS = OPTIONS[len(RUNTIME) :]
 SECRET = "hf_secretOfTheEnvironment01"
+KEY = "k3y-of-the-credential-that-nobody-may-see"
+CHATBOT = "localhost/private-ai/chatbot:0.1.0"
+#: Where a node exporter would read.
+TEXTFILES = "/var/lib/prometheus/node-exporter"
+NAMESPACE = "t-environment"
+NODES = DataLoader().load_from_file(str(ROOT / "playbooks/vars/awx.yml"))["awx_setup_nodes"]
 
 
 def call(*command: str, cwd: Path = ROOT, limit: float = 1800) -> str:
@@ -100,17 +114,38 @@ class Job:
     def __init__(self, folder: Path, project: Path, image: str) -> None:
         self.folder, self.project, self.image = folder, project, image
 
-    def run(self, playbook: str, hosts: dict[str, Any], variables: dict[str, Any]) -> tuple[str, str]:
-        """Status and output."""
-        for name, content in {
-            "env/extravars": variables,
-            "env/settings": {"job_timeout": 300},
-            "env/envvars": {"ANSIBLE_NOCOLOR": "1"},
-            "inventory/hosts": hosts,
-        }.items():
+    def run(
+        self,
+        playbook: str,
+        hosts: dict[str, Any],
+        variables: dict[str, Any],
+        *,
+        options: str = "",
+        files: dict[str, str] | None = None,
+        environment: dict[str, str] | None = None,
+        network: str = "none",
+    ) -> tuple[str, str]:
+        """Status and output.
+
+        :param options: of ansible-playbook, as a template's limit and tags become them.
+        :param files: more files below the private data directory: an SSH key, what a credential holds.
+        :param environment: what credentials put there.
+        """
+        texts = {
+            "env/extravars": yaml.safe_dump(variables),
+            "env/settings": yaml.safe_dump({"job_timeout": 900}),
+            "env/envvars": yaml.safe_dump(
+                {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOST_KEY_CHECKING": "False", **(environment or {})}
+            ),
+            "env/cmdline": options,
+            "inventory/hosts": yaml.safe_dump(hosts),
+            **(files or {}),
+        }
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for name, text in texts.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump(content))
+            path.write_text(text)
         for path in [self.folder, *self.folder.rglob("*")]:
             path.chmod(0o770 if path.is_dir() else 0o660)
             os.chown(path, 1000, 0)
@@ -121,7 +156,7 @@ class Job:
                 "run",
                 "--rm",
                 *LIMITS,
-                "--network=none",
+                f"--network={network}",
                 "--user=1000:0",
                 "--cap-drop=all",
                 f"--env=HF_TOKEN={SECRET}",
@@ -136,7 +171,7 @@ class Job:
             ],
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1200,
             check=False,
             stdin=subprocess.DEVNULL,
         )
@@ -146,10 +181,13 @@ class Job:
     def stats(self) -> dict[str, Any]:
         """What set_stats left for the next job of a workflow."""
         found: dict[str, Any] = {}
-        for path in (self.folder / "artifacts/job/job_events").glob("*.json"):
-            event = json.loads(path.read_text())
-            found |= event.get("event_data", {}).get("artifact_data") or {}
+        for text in self.events():
+            found |= json.loads(text).get("event_data", {}).get("artifact_data") or {}
         return found
+
+    def events(self) -> list[str]:
+        """All that AWX keeps of the job."""
+        return [path.read_text() for path in (self.folder / "artifacts/job/job_events").glob("*.json")]
 
 
 @pytest.fixture
@@ -178,8 +216,7 @@ def test_status_runs_and_leaves_an_artefact(job: Job) -> None:
     assert status == "successful", said
     report = job.stats()["private_ai_status"]
     assert set(report["halves"]) == {"private", "public"}
-    events = job.folder / "artifacts/job/job_events"
-    assert SECRET not in said + "".join(path.read_text() for path in events.glob("*.json"))
+    assert SECRET not in said + "".join(job.events())
 
 
 def test_arguments_of_a_survey_are_refused_before_a_host_is_touched(job: Job) -> None:
@@ -192,6 +229,106 @@ def test_arguments_of_a_survey_are_refused_before_a_host_is_touched(job: Job) ->
         in said
     )
     assert "UNREACHABLE" not in said
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A host with systemd, reached by SSH, that has the images."""
+    build_image()
+    one = Machine(tmp_path, VERSIONS[0], [*GIVEN.values(), CHATBOT])
+    try:
+        one.start()
+        one.load("root")
+        yield one
+    finally:
+        one.stop()
+        shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_a_workflow_deploys_to_a_host_by_ssh(job: Job, machine: Machine) -> None:
+    """Deploy, verify, status: what one job leaves for the next are artefacts, and nothing else."""
+    host = {
+        "ansible_host": "127.0.0.1",
+        "ansible_port": int(machine.port),
+        "ansible_user": "root",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "private_model_replicas": 1,
+        "private_model_min_memory_bytes": 500_000_000,
+        "private_model_monitoring": True,
+        "private_model_monitoring_textfile_directory": TEXTFILES,
+        "public_chatbot_image": CHATBOT,
+        **GIVEN,
+    }
+    hosts = {side: {"hosts": {"model-host": host}} for side in ("private", "public")}
+    # As the credential type of the gateway's key injects it.
+    given: dict[str, Any] = {"private_model_api_keys": [KEY], "public_chatbot_api_key": KEY}
+    artefacts: dict[str, Any] = {}
+    said = ""
+    machine.run("root", "mkdir", "-p", TEXTFILES)
+    for playbook in ("site", "verify", "status"):
+        status, output = job.run(
+            f"playbooks/{playbook}.yml",
+            hosts,
+            given | artefacts,
+            files={"env/ssh_key": (machine.folder / "key").read_text()},
+            network="host",
+        )
+        assert status == "successful", output
+        artefacts |= job.stats()
+        said += output + "".join(job.events())
+    assert KEY not in said and "PRIVATE KEY" not in said
+
+    assert artefacts["private_ai_url"] == "http://127.0.0.1:8080/"
+    verification = artefacts["private_ai_verification"]
+    assert verification["ok"] and {"answer", "wrong key"} <= {one["name"] for one in verification["checks"]}
+    status = artefacts["private_ai_status"]
+    assert status["verification"] == verification and status["ok"]
+    versions = artefacts["private_ai_versions"]["model-host"]
+    assert {"podman", "haproxy", "chatbot", "instructlab", "llama-cpp-python"} <= set(versions)
+
+    # Monitoring as a whole: the timer has run the collector, and Prometheus has all that it is told to read.
+    until(lambda: machine.run("root", "cat", f"{TEXTFILES}/private-ai.prom", check=False))
+    figures = machine.run("root", "cat", f"{TEXTFILES}/private-ai.prom")
+    assert "private_ai_models_bytes " in figures and "private_ai_collected_timestamp_seconds " in figures
+    service = ("systemctl", "show", "--property=Result", "private-ai-metrics.service")
+    assert machine.run("root", *service) == "Result=success"
+
+
+def test_a_cluster_by_the_kubeconfig_of_a_credential(job: Job, api: Api) -> None:
+    """The workflow's step of the public side, as its template is told to run it."""
+    kubeconfig = api.kubeconfig.read_text()
+    host = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "public_chatbot_platform": "kubernetes",
+        "public_chatbot_namespace": NAMESPACE,
+        "public_chatbot_image": "registry.example.com/chat/chatbot@sha256:" + "0" * 64,
+        "public_chatbot_host": "chat.example.com",
+        "public_chatbot_exposure": "loadbalancer",
+        # There are no nodes.
+        "public_chatbot_wait": False,
+        "public_chatbot_monitoring": True,
+    }
+    private = {"hosts": {"far": {"ansible_host": "198.51.100.9"}}}
+    (step,) = [one for one in NODES if one["name"] == "public"]
+    status, said = job.run(
+        "playbooks/site.yml",
+        {"private": private, "public": {"hosts": {"cluster": host}}},
+        {"public_chatbot_api_key": KEY},
+        options=f"--limit {step['limit']} --skip-tags {step['skip_tags']}",
+        files={"env/kubeconfig": kubeconfig},
+        environment=dict.fromkeys(("KUBECONFIG", "K8S_AUTH_KUBECONFIG"), "/runner/env/kubeconfig"),
+        network="host",
+    )
+    assert status == "successful", said
+    assert KEY not in said + "".join(job.events())
+    client = connected(Client, {"kubeconfig": str(api.kubeconfig)})
+    deployment = client.request("GET", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/chatbot")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == host["public_chatbot_image"]
+    dashboard = client.request("GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/private-ai-dashboard")
+    assert dashboard["data"]
+    assert "private_ai_url" in job.stats()
 
 
 def test_nothing_is_left_in_the_project(job: Job) -> None:

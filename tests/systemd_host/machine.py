@@ -16,16 +16,16 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.playbook import run_playbook
+
 RELEASE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = (
@@ -108,11 +108,13 @@ class Machine:
 
     :param folder: on a real disk, for what it keeps.
     :param version: of the control groups that it sees.
+    :param images: of this host, which it can load.
     """
 
-    def __init__(self, folder: Path, version: int) -> None:
+    def __init__(self, folder: Path, version: int, images: Iterable[str] = GIVEN.values()) -> None:
         self.folder = folder
         self.version = version
+        self.images = tuple(images)
         self.name = f"private-ai-test-host-{uuid.uuid4().hex[:8]}"
         self.ssh = ["ssh", "-F", f"{folder}/ssh.conf"]
 
@@ -121,14 +123,14 @@ class Machine:
         for name in ("containers", "home"):
             (self.folder / name).mkdir()
         archive = self.folder / "images.tar"
-        call("podman", "save", "--multi-image-archive", "--output", str(archive), *GIVEN.values())
+        call("podman", "save", "--multi-image-archive", "--output", str(archive), *self.images)
         call(
             *("podman", *RUNTIME, "run", "--detach", "--name", self.name, "--hostname", "private-host"),
             *("--privileged", "--systemd=always", "--cgroupns=private", *LIMITS),
             *("--publish", "127.0.0.1::22", *self._files(archive), *self._first_process()),
         )
-        (port,) = re.findall(r":(\d+)$", call("podman", "port", self.name, "22").stdout.strip())
-        (self.folder / "ssh.conf").write_text(SSH.format(port=port, folder=self.folder))
+        (self.port,) = re.findall(r":(\d+)$", call("podman", "port", self.name, "22").stdout.strip())
+        (self.folder / "ssh.conf").write_text(SSH.format(port=self.port, folder=self.folder))
         self.wait()
         self.run("root", "useradd", "--create-home", "--shell", "/bin/bash", USER)
         self.run("root", "loginctl", "enable-linger", USER)
@@ -204,18 +206,8 @@ class Machine:
         book = [{"hosts": "private", "roles": [{"role": "private_ai.chatbot.private_model"}]}]
         (self.folder / "play.yml").write_text(yaml.safe_dump(book))
         (self.folder / "inventory.yml").write_text(yaml.safe_dump({"private": {"hosts": {self.name: host}}}))
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        done = subprocess.run(
-            [program, f"--inventory={self.folder}/inventory.yml", str(self.folder / "play.yml")],
-            cwd=ROOT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        (changed,) = re.findall(rf"^{self.name} .*changed=(\d+)", done.stdout, re.MULTILINE)
+        said = run_playbook(f"--inventory={self.folder}/inventory.yml", self.folder / "play.yml", limit=900)
+        (changed,) = re.findall(rf"^{self.name} .*changed=(\d+)", said, re.MULTILINE)
         return int(changed)
 
     def answer(self, user: str) -> str:
