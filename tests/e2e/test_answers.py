@@ -7,10 +7,13 @@ import json
 import os
 import signal
 import time
+from datetime import datetime
+from typing import Any
 
 import httpx
+import pytest
 
-from tests.e2e.quickstart_host import PAGE, inspect, podman, replicas
+from tests.e2e.quickstart_host import PAGE, inspect, podman, replicas, unique
 
 QUESTION = "What is this solution?"
 
@@ -50,6 +53,34 @@ def test_a_question_is_answered_by_the_real_model(page: httpx.Client) -> None:
     assert "model" in answer.lower(), answer
     assert thinking.strip(), "the demo model thinks before it answers"
     assert "<think>" not in answer + thinking
+
+
+def logged(container: str, request_id: str) -> dict[str, Any]:
+    """The line of a log that names the request; it is written when the answer has gone."""
+    end = time.monotonic() + 30
+    while not (
+        found := [line for line in podman("logs", container).stdout.splitlines() if request_id in line]
+    ):
+        assert time.monotonic() < end, f"{container} says nothing of {request_id}"
+        time.sleep(0.2)
+    (line,) = found
+    fields: dict[str, Any] = json.loads(line)
+    return fields
+
+
+@pytest.mark.parametrize("given", [{}, {"X-Request-Id": unique("followed")}], ids=["own", "a caller's"])
+def test_one_question_is_followed_through_every_log(page: httpx.Client, given: dict[str, str]) -> None:
+    """As the role's README says: by its id from the page to the gateway, by the time in the replica."""
+    before = time.time()
+    body = {"messages": [{"role": "user", "content": QUESTION}], "stream": True}
+    answer = page.post("/v1/chat/completions", json=body, headers={"X-Chatbot-Events": "1", **given})
+    request_id = answer.headers["x-request-id"]
+    assert answer.status_code == 200 and request_id == given.get("X-Request-Id", request_id)
+    assert logged("private-ai-chatbot", request_id)["outcome"] == "ok"
+    line = logged("private-ai-gateway", request_id)
+    assert line["status"] == 200 and f"private-ai-{line['replica']}" in replicas()
+    came = datetime.strptime(line["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp()
+    assert int(before) <= came <= came + line["total_ms"] / 1000 <= time.time() + 1
 
 
 def test_a_question_in_portuguese(page: httpx.Client) -> None:

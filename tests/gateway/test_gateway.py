@@ -105,6 +105,7 @@ def test_request_ids_and_a_silent_log(gateway: Start) -> None:
     canary = "canary-prompt-2718"
     body = {"messages": [{"role": "user", "content": canary}], "max_tokens": 30}
     own = served.client.post("/v1/chat/completions", json=body, headers={"X-Request-Id": "trace-4.2"})
+    assert own.status_code == 200
     assert own.headers["x-request-id"] == "trace-4.2", "the chatbot's server takes the same ids"
     odd = served.client.post(
         f"/v1/chat/completions?q={canary}", json=body, headers={"X-Request-Id": f"a b {canary}"}

@@ -3,9 +3,9 @@
 The demo model answers in milliseconds and would hide a broken queue, so streams, stop, queue, drain and
 leaving callers are tested against this: by default a minute of 20 tokens a second. What it takes from the
 real one (llama-cpp-python's server under InstructLab 0.26.1): the paths, the `<think>` block, SSE chunks,
-Bearer key, `GET /` without a key, no keep-alive, and, with `--limit-concurrency 2`, uvicorn's refusal of a
-second connection. A stream ends at the next token after its caller left; an unstreamed answer runs to its
-end.
+Bearer key, `GET /` without a key, no keep-alive, 400 for a request id that is no UUID, and, with
+`--limit-concurrency 2`, uvicorn's refusal of a second connection. A stream ends at the next token after its
+caller left; an unstreamed answer runs to its end.
 
     python tests/standins/paced_model.py --port P [--stats-port S] [--rate 20] [--tokens 1200]
         [--limit-concurrency 2] [--api-key K]
@@ -20,6 +20,7 @@ import argparse
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,6 +32,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 NAME = "paced-stand-in"
+UUID = re.compile("[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 # fmt: off
 WORDS = ["The", "model", "stays", "on", "its", "own", "host", "and", "answers", "here", "word", "by", "word,",
          "slowly", "enough", "to", "watch."]
@@ -47,7 +49,10 @@ class Paced:
         self.closed_after_tokens: list[int] = []
 
     def refused(self, request: Request) -> Response | None:
-        """The answer to a wrong key, None when the key is right."""
+        """The refusal of a request, None when its id and its key are right."""
+        request_id = request.headers.get("x-request-id")
+        if request_id is not None and not UUID.fullmatch(request_id):
+            return Response(status_code=400)
         if self.api_key and request.headers.get("authorization") != f"Bearer {self.api_key}":
             return JSONResponse(
                 {"error": {"message": "Invalid API key", "type": "invalid_request_error"}}, 401
