@@ -104,3 +104,8 @@ class _UpstreamCollector(Collector):
         )
         yield GaugeMetricFamily("chatbot_gateway_active", "Requests that replicas answer.", gateway.active)
         yield GaugeMetricFamily("chatbot_gateway_replicas_up", "Replicas that are up.", gateway.up)
+        yield GaugeMetricFamily(
+            "chatbot_gateway_round_trip_seconds",
+            "From here to the gateway and back, as it last told its queue, which takes it no time.",
+            self._backend.round_trip,
+        )

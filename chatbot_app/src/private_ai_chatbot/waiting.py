@@ -49,6 +49,7 @@ class Backend:
         self._without_gateway_until = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
         self.gateway: GatewayStatus | None = None
+        self.round_trip: float | None = None  # seconds until `gateway` was told
         self.reason: str | None = "not_asked_yet"
 
     @property
@@ -87,6 +88,7 @@ class Backend:
             self._take(response)
         self.asked_at = asked_at
         self._checked = time.monotonic()
+        self.round_trip = self._checked - asked_at
 
     def _take(self, response: httpx.Response) -> None:
         self.gateway = None
