@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import httpx
 
@@ -44,3 +45,12 @@ def test_a_secret_that_is_not_there_is_named(page: httpx.Client) -> None:
     assert "podman secret create nobody-made-it FILE" in said
     assert containers() == before
     assert page.post("/api/completions", json={"question": "What is this?"}).status_code == 200
+
+
+def test_a_file_that_is_named_and_not_there_is_no_reason_to_make_a_key(tmp_path: Path) -> None:
+    file, before = tmp_path / "api-key", containers()
+    done = play("-e", f"public_chatbot_api_key_file={file}")
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    assert f"public_chatbot_api_key_file is {file}, and there is no such file on localhost" in said
+    assert not file.exists() and containers() == before
