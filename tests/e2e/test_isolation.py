@@ -201,6 +201,17 @@ def test_the_model_network_is_internal_and_without_resolver() -> None:
     assert all("gateway" not in subnet for subnet in network["subnets"])
 
 
+def test_only_the_gateway_is_on_both_networks() -> None:
+    found = {
+        name: set(inspect(name)["NetworkSettings"]["Networks"])
+        for name in [*replicas(), "private-ai-gateway", "private-ai-chatbot"]
+    }
+    model, edge = {"private-ai-model"}, {"private-ai-edge"}
+    assert found.pop("private-ai-gateway") == model | edge
+    assert found.pop("private-ai-chatbot") == edge
+    assert found and all(networks == model for networks in found.values()), found
+
+
 @pytest.mark.parametrize("name", ["private-ai-model-1", "private-ai-gateway", "private-ai-chatbot"])
 def test_containers_are_hardened(name: str) -> None:
     found = inspect(name)

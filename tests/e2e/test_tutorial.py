@@ -18,7 +18,14 @@ SEEN = {
     "make status": ["private half: UP", "instructlab 0.", "llama-cpp-python 0."],
     ".venv/bin/ansible-playbook -i inventories/quickstart playbooks/verify.yml": ["without a way out"],
     ".venv/bin/ansible-playbook -i inventories/quickstart site.yml": ["failed=0"],
-    "make quickstart": ["failed=0"],
+    "make quickstart": [
+        "failed=0",
+        "Page: http://127.0.0.1:8080/",
+        "Try: curl -s http://127.0.0.1:8080/api/completions",
+        "Key: ",
+        "inventories/hybrid",
+        "Stop: make down",
+    ],
 }
 
 
