@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.context import (
+    EVERYTHING,
+    Selection,
+    scan,
+)
 
 from tests.packaging.conftest import ROOT, Place
 
@@ -195,6 +200,23 @@ def test_module_by_its_full_name(installed: Place, module: str) -> None:
     assert str(installed.folder) in documented["doc"]["filename"]
     assert documented["examples"]
     assert documented["return"]
+
+
+def test_images_of_an_installed_copy_are_those_of_the_repository(installed: Place) -> None:
+    """Or each would be built anew for the other."""
+    copy = installed.folder / "collections/ansible_collections/private_ai/chatbot"
+    own = load("roles/public_chatbot/vars/main.yml")["__public_chatbot_app_files"]
+    (build,) = [
+        task["private_ai.chatbot.podman_image"]
+        for task in load("roles/public_chatbot/tasks/podman/build.yml")
+        if "private_ai.chatbot.podman_image" in task
+    ]
+    images = "roles/private_model/files/images"
+    chosen = {f"{images}/{path.name}": EVERYTHING for path in (ROOT / images).iterdir() if path.is_dir()}
+    assert len(chosen) >= 5
+    for name, selection in {"chatbot_app": Selection(own, build["exclude"]), **chosen}.items():
+        found = [scan(str(place / name), selection, portable=True) for place in (ROOT, copy)]
+        assert set(found[0]) ^ set(found[1]) == set(), name
 
 
 # --- A plain clone ---------------------------------------------------------------------------------------
