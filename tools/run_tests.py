@@ -203,10 +203,10 @@ def pipeline(extended: bool) -> Count:
 
 
 def training() -> Count:
-    """The trainer's image, built where it is not there; the demo model learns what it did not know."""
+    """The trainer's image, built where it is not there; the demo model is trained again, and learns more."""
     built = play_target("setup_trainer_image")
-    tests = "tests/training/test_training.py"
-    return built if built.failed else pytest("training", tests, env=with_image(), limit=60 * MINUTE)
+    tests = ["tests/training/test_demo_model.py", "tests/training/test_training.py"]
+    return built if built.failed else pytest("training", *tests, env=with_image(), limit=60 * MINUTE)
 
 
 def cluster_programs(*options: str) -> int:

@@ -33,6 +33,8 @@ BOS, EOS, USER, ASSISTANT = (
 )
 THINK, END_THINK = "<think>", "</think>"
 SEED = 20261120
+# 0.2.3 draws other pieces in every process, whatever the seed: no training can be repeated with it.
+SENTENCEPIECE = "0.2.0"
 CONTEXT = 2048
 
 # As DeepSeek-R1's: earlier answers lose their thinking. The last message keeps it, or `ilab model train`,
@@ -240,6 +242,10 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=1200)
     parser.add_argument("--off-topic", type=float, default=0.4, help="share of off-topic questions")
     args = parser.parse_args()
+    if spm.__version__ != SENTENCEPIECE:
+        parser.error(
+            f"sentencepiece is {spm.__version__}; use {SENTENCEPIECE} (Debian 13's), which follows the seed"
+        )
 
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
