@@ -118,7 +118,7 @@ def token_base() -> str:
     if os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK | os.X_OK):
         return _MEMORY
     base = tempfile.gettempdir()
-    return base if _CLI_PATH.fullmatch(base) else "/tmp"  # noqa: S108 - as above
+    return base if _CLI_PATH.fullmatch(base) else "/tmp"  # noqa: S108 - only its parent: a directory of ours, mode 0700
 
 
 def redeem_on_cluster(session: Session, store: ClusterStore, token: Object) -> None:

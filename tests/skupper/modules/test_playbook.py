@@ -7,17 +7,22 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.skupper.key_traces import given_away
 from tests.skupper.modules.host import NAMESPACES, ROOT, Host
 from tests.standins.skupper.grant_server import CODE, GrantServer
 
 INPUT = NAMESPACES / "east/input/resources"
+WRAPPER = """#!/bin/sh
+# Notes with which words the command is called.
+echo "$@" >>{log}
+exec {cli} "$@"
+"""
 
 
 def test_defaults_once_and_no_secret_is_printed(host: Host, tmp_path_factory: pytest.TempPathFactory) -> None:
     tasks = [
-        {"private_ai.chatbot.skupper_site": {"name": "east"}},
+        {"private_ai.chatbot.skupper_site": {"name": "east", "link_access": "default"}},
         {
             "private_ai.chatbot.skupper_connector": {
                 "name": "web",
@@ -34,9 +39,11 @@ def test_defaults_once_and_no_secret_is_printed(host: Host, tmp_path_factory: py
         {"private_ai.chatbot.skupper_info": {}},
         {"private_ai.chatbot.skupper_link": {"name": "to-public", "state": "absent"}},
     ]
-    defaults = {
-        "group/private_ai.chatbot.skupper": {"platform": "linux", "namespace": "east", "executable": host.cli}
-    }
+    log, wrapper = host.folder / "words", host.folder / "skupper"
+    wrapper.write_text(WRAPPER.format(log=log, cli=host.cli))
+    wrapper.chmod(0o755)
+    place = {"platform": "linux", "namespace": "east", "executable": str(wrapper)}
+    defaults = {"group/private_ai.chatbot.skupper": place}
     play = {"hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": tasks}
     with GrantServer(tmp_path_factory.mktemp("grants")) as server:
         variables = {"token": server.token(), "spent": server.token(allowed=0)}
@@ -61,15 +68,17 @@ def test_defaults_once_and_no_secret_is_printed(host: Host, tmp_path_factory: py
                 "ANSIBLE_HOME": str(host.folder / "ansible"),
             },
         )
-    said = done.stdout + done.stderr
+    said = done.stdout + done.stderr + log.read_text()
+    assert "token redeem" in said and "system start" in said
     assert done.rc == 0 and "ignored=1" in said, said[-3000:]
     assert "redeemed as often as it may be" in said
-    # What the router runs with: the key of the link.
-    key = host.run(
-        "sh", "-c", "cat /var/lib/skupper/namespaces/east/runtime/certs/to-public-profile/tls.key"
-    ).stdout
-    assert "PRIVATE KEY" in key
-    snapshot = yaml.safe_load(host.read(NAMESPACES / "east/internal/snapshot/Secret-to-public.yaml"))
-    for secret in (CODE, snapshot["data"]["tls.key"], key.splitlines()[1]):
-        assert secret not in said
+    assert CODE not in said
+    # What the router runs with, and the authorities that signed it.
+    found = host.run("find", str(NAMESPACES), "-name", "tls.key").stdout.split()
+    assert {Path(one).parent.name for one in found} >= {
+        "to-public-profile",
+        "skupper-local-ca",
+        "skupper-site-ca",
+    }
+    assert given_away(said, host.run("cat", *found).stdout) == []
     assert host.run("ls", str(INPUT)).stdout.split() == ["Connector-web.yaml", "Site-east.yaml"]

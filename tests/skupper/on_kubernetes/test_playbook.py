@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
     SECRET,
 )
 
+from tests.skupper.key_traces import given_away
 from tests.skupper.modules.host import ROOT
 from tests.skupper.on_kubernetes.cluster import Cluster
 
@@ -88,6 +90,15 @@ def test_connection_once_and_no_secret_is_printed(public: Cluster, private: Clus
     hidden += [user["user"][key] for user in content["users"] for key in keys if user["user"].get(key)]
     for secret in hidden:
         assert secret not in said
+    # Every key that Skupper keeps here, those of its authorities first.
+    kept = {
+        one["metadata"]["name"]: base64.b64decode(one["data"]["tls.key"]).decode()
+        for place in (public, private)
+        for one in place.client.all(SECRET, place.namespace)
+        if "tls.key" in (one.get("data") or {})
+    }
+    assert {"skupper-site-ca", "skupper-local-ca"} <= set(kept)
+    assert given_away(said, "".join(kept.values())) == []
     assert path.stat().st_mode & 0o777 == 0o600
     left = [one for one in tmp_path.rglob("*") if one.is_file() and one not in (path, tmp_path / "vars.json")]
     assert not [one for one in left if hidden[0].encode() in one.read_bytes()]

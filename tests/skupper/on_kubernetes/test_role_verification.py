@@ -1,4 +1,4 @@
-"""What the role says at its end of links on Kubernetes that do not work."""
+"""What the role says at its end of links on Kubernetes that do not work, and what of a cluster it removes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
+    CONNECTOR,
+    LINK,
+    LISTENER,
+    SECRET,
+)
 
 from tests.skupper.modules.host import Host
 from tests.skupper.on_kubernetes.cluster import Cluster
@@ -79,3 +85,23 @@ def test_a_side_that_does_not_see_the_link_is_named(sites: Sites) -> None:
     link = sites.places["cluster"]["skupper_site_links"][0]
     run = tasks(sites, "agree.yml", __skupper_site_link=link, __skupper_site_info={"sites": [{"uid": "0"}]})
     run.refused("Site cluster does not see the link far of priv (0) after 10 s; it sees the sites none")
+
+
+def test_what_is_not_declared_goes_only_when_that_is_asked_for(
+    public: Cluster, private: Cluster, host: Host
+) -> None:
+    token = public.module("skupper_token", name="old", return_token=True)["token"]
+    assert private.module("skupper_link", token=token)["redeemed"]
+    assert private.module("skupper_listener", name="old", port=8000)["changed"]
+    assert private.module("skupper_connector", name="old", port=8001, selector="app=old")["changed"]
+    sites = site_with_a_link(private, host)
+    sites.places["cluster"]["skupper_site_links"] = []
+    kinds = (LISTENER, CONNECTOR, LINK)
+
+    def left() -> list[int]:
+        return [len(private.client.all(kind, private.namespace)) for kind in kinds]
+
+    assert sites.role().fine().changed == 0 and left() == [1, 1, 1]
+    asked = {"skupper_site_prune": True}
+    assert sites.role(cluster=asked).fine().changed == 3 and left() == [0, 0, 0]
+    assert private.client.get(SECRET, private.namespace, "old") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,28 @@ def test_up_down_and_never_a_wrong_one(sites: Sites) -> None:
     install(sites, "archive", wrong).refused(f"and skupper_site_cli_sha256 is {'0' * 64}")
     install(sites, "archive", release(host.folder, "2.3.0", "2.2.9")).refused("holds version '2.2.9'")
     assert host.run(COMMAND).stdout == "2.2.1\n"
+
+
+def test_a_template_of_a_url_and_a_place_of_the_user(sites: Sites) -> None:
+    host = sites.host
+    given = release(host.folder, "2.2.1")
+    machine = platform.machine()
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+    place = host.folder / "v2.2.1"
+    place.mkdir()
+    Path(given["skupper_site_cli_archive"]).rename(place / f"cli-2.2.1-linux-{architecture}.tgz")
+    variables = {
+        **given,
+        "skupper_site_cli_url": f"file://{host.folder}/vVERSION/cli-VERSION-linux-ARCHITECTURE.tgz",
+        "skupper_site_cli_sha256": {"other": "0" * 64, architecture: given["skupper_site_cli_sha256"]},
+        "skupper_site_cli_location": "user",
+    }
+    before = host.fingerprint("/usr/local")
+    assert install(sites, "url", variables).fine().changed > 0
+    home = host.run("sh", "-c", "getent passwd root | cut -d: -f6").stdout.strip()
+    assert host.run(f"{home}/.local/bin/skupper").stdout == "2.2.1\n"
+    assert host.fingerprint("/usr/local") == before
+    assert install(sites, "url", variables).fine().changed == 0
 
 
 def test_without_a_checksum_nothing_is_fetched(sites: Sites) -> None:

@@ -22,6 +22,12 @@ case "$*" in
 --permanent*) printf '%s ' "${2#--add-port=}" >>/run/ports ;;
 esac
 """,
+    "loginctl": """\
+#!/bin/sh
+# Stand-in for logind's command, which keeps a file for each user that lingers, as the real one does.
+echo "loginctl $*" >>/run/said.log
+mkdir -p /var/lib/systemd/linger && : >"/var/lib/systemd/linger/$2"
+""",
     "helm": """\
 #!/bin/sh
 # Stand-in for Helm without a release: it keeps the values that it is given.
@@ -111,8 +117,37 @@ def test_an_ordinary_user_needs_no_login(sites: Sites) -> None:
     # systemd keeps a file for each of these users, by which it is known.
     assert tasks(sites, "system.yml", "--check", facts=ana).fine().changed == start + 1
     assert said(host) == []
-    host.write("/var/lib/systemd/linger/ana", "")
-    assert tasks(sites, "system.yml", "--check", facts=ana).fine().changed == start
+    assert not host.module("skupper_site", platform="linux", namespace="east", name="east").get("failed")
+    assert tasks(sites, "system.yml", facts=ana).fine().changed == start + 1
+    assert said(host) == ["loginctl enable-linger ana"]
+    assert tasks(sites, "system.yml", facts=ana).fine().changed == 0
+    assert said(host) == ["loginctl enable-linger ana"]
+    assert host.run("systemctl", "is-active", "skupper-east.service").rc == 0
+
+
+WRAPPER = """\
+#!/bin/sh
+# Notes what the command finds in its environment.
+echo "$5 $6: $SKUPPER_IMAGE_REGISTRY $SKUPPER_ROUTER_IMAGE $REGISTRY_AUTH_FILE" >>/run/said.log
+exec {cli} "$@"
+"""
+
+
+def test_images_and_the_registrys_credentials_reach_the_command(sites: Sites) -> None:
+    host = sites.host
+    wrapper = host.folder / "skupper"
+    wrapper.write_text(WRAPPER.format(cli=host.cli))
+    wrapper.chmod(0o755)
+    assert not host.module("skupper_site", platform="linux", namespace="east", name="east").get("failed")
+    host.cli = str(wrapper)
+    given: dict[str, Any] = {
+        "skupper_site_image_registry": "registry.example.com/skupper",
+        "skupper_site_router_image": "registry.example.com/mine:1",
+        "skupper_site_registry_auth_file": "/root/auth.json",
+    }
+    assert tasks(sites, "start.yml", **given).fine().changed == 1
+    environment = "registry.example.com/skupper registry.example.com/mine:1 /root/auth.json"
+    assert [one for one in said(host) if "start" in one] == [f"system start: {environment}"]
 
 
 def test_the_command_from_a_package(sites: Sites) -> None:

@@ -51,7 +51,7 @@ def asked(service: ThreadingHTTPServer, *status: int) -> dict[str, Any]:
 
 def test_an_answer_that_comes_late_is_waited_for(sites: Sites, service: ThreadingHTTPServer) -> None:
     listeners = [asked(service, 200, 401)]
-    variables: dict[str, Any] = {"skupper_site_listeners": listeners, "skupper_site_wait_timeout": 10}
+    variables: dict[str, Any] = {"skupper_site_listeners": listeners, "skupper_site_wait_timeout": 90}
     tasks(sites, "verify.yml", **variables).fine()
     assert Service.late == []
 

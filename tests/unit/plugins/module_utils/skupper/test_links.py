@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper import links
@@ -55,7 +55,7 @@ def test_a_token_lies_in_memory_where_there_is_some(
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     session = Session()
     with pytest.raises(OSError, match="the command failed"):
-        links.redeem_on_host(session, TOKEN)  # type: ignore[arg-type]
+        links.redeem_on_host(cast(Any, session), TOKEN)
     wanted = tmp_path / memory if memory == "memory" else disk
     assert Path(session.path).parent.parent == wanted
     assert "s3cret" in session.text and session.mode == 0o600
