@@ -107,6 +107,14 @@ def shape_size(shape: list[int]) -> int:
     return int(size)
 
 
+def test_gguf_names_its_weights(reader: GGUFReader) -> None:
+    """The model is in no repository: what stands for a commit is how the checksum of its weights begins."""
+    provenance = json.loads((TRAINING / "conversion.json").read_text(encoding="utf-8"))["provenance"]
+    assert provenance["commit"] == load("manifest.json")["files"]["model.safetensors"]["sha256"][:40]
+    for name, value in provenance.items():
+        assert field(reader, f"private_ai.source.{name}") == value
+
+
 def test_gguf_agrees_with_the_configuration(reader: GGUFReader) -> None:
     """Architecture, sizes, end of sequence and template are those of the Hugging Face form."""
     config = load("config.json")

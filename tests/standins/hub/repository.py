@@ -91,14 +91,21 @@ class Repository:
     readers: set[str] = field(default_factory=set)  # tokens with access
     faults: Faults = field(default_factory=Faults)  # of the API
 
-    def commit(self, files: dict[str, bytes], branch: str = "main", lfs: set[str] | None = None) -> str:
-        """Add a commit, make it the branch's and return its name."""
+    def commit(
+        self,
+        files: dict[str, bytes],
+        branch: str = "main",
+        lfs: set[str] | None = None,
+        name: str | None = None,
+    ) -> str:
+        """Add a commit, make it the branch's and return its name, which is made up unless given."""
         entries = {}
-        for name, content in files.items():
-            large = name in lfs if lfs is not None else not name.endswith(TEXT) or len(content) > GIT_LIMIT
-            entries[name] = Entry(name, content, large)
+        for path, content in files.items():
+            large = path in lfs if lfs is not None else not path.endswith(TEXT) or len(content) > GIT_LIMIT
+            entries[path] = Entry(path, content, large)
         listing = json.dumps([[entry.name, entry.etag] for entry in entries.values()])
-        commit = hashlib.sha1(f"{len(self.commits)} {listing}".encode(), usedforsecurity=False).hexdigest()
+        made_up = hashlib.sha1(f"{len(self.commits)} {listing}".encode(), usedforsecurity=False)
+        commit = name or made_up.hexdigest()
         self.commits[commit] = entries
         self.refs[branch] = commit
         return commit
