@@ -61,11 +61,12 @@ def test_always_is_promoted_without_a_trial(tmp_path: Path, promotion: str) -> N
     """By the step alone, as by a run of everything."""
     own = yaml.safe_load((ROOT / "roles/private_model/vars/main.yml").read_text(encoding="utf-8"))
     whole = yaml.safe_load((ROOT / "roles/private_model/tasks/main.yml").read_text(encoding="utf-8"))
-    (when,) = [task["when"][0] for task in whole if task["name"] == "Trial of the model"]
+    tasks = [inner for task in whole for inner in task.get("block", [task])]
+    (when,) = [task["when"][0] for task in tasks if task["name"] == "Trial of the model"]
     expressions = {"step": own["__private_model_steps"]["promote"], "whole": f"{{{{ {when} }}}}"}
     (found,) = computed(tmp_path, expressions, private_model_promotion=promotion, __private_model_looks=True)
     trial = [] if promotion == "always" else ["trial"]
-    assert found == {"step": ["store", "candidate", *trial, "serve", "record"], "whole": bool(trial)}
+    assert found == {"step": ["store", "claim", "candidate", *trial, "serve", "record"], "whole": bool(trial)}
 
 
 GB = 1_000_000_000
