@@ -104,10 +104,34 @@ def ask_teacher(
         os.unlink(key)
 
 
+def full_disk(folders: t.Iterable[str], least: int) -> str:
+    """Return which file system has less than ``least`` bytes free, in words; empty when all have more.
+
+    What a program says of a disk that filled under it is often about something else.
+    """
+    for folder in folders:
+        found = os.statvfs(folder)
+        free = found.f_bavail * found.f_frsize
+        if free < least:
+            return (
+                f"found no room: {folder} has {free} bytes free; make room there, or name another "
+                "checkpoint_dir, and run it again to go on from its last checkpoint"
+            )
+    return ""
+
+
 def answer(
-    done: Finished, result: dict[str, t.Any] | None, doing: str, log_file: str | None, timeout: int
+    done: Finished,
+    result: dict[str, t.Any] | None,
+    doing: str,
+    log_file: str | None,
+    timeout: int,
+    full: str = "",
 ) -> dict[str, t.Any]:
-    """Return the program's result; ValueError for unfit data, PodmanError for all other failures."""
+    """Return the program's result; ValueError for unfit data, PodmanError for all other failures.
+
+    :param full: see :func:`full_disk`.
+    """
     if done.rc == 0 and result and result.get("ok"):
         return result
     problems = "; ".join((result or {}).get("problems") or [])
@@ -118,6 +142,8 @@ def answer(
         reason = (
             f"did not end within {timeout} s (option timeout); run it again to go on from its last checkpoint"
         )
+    elif full:
+        reason = full
     elif done.rc in (137, -9) and not problems:
         reason = (
             "was killed, perhaps because the memory ran out; run it again to go on from its last checkpoint"
@@ -226,7 +252,9 @@ def train(
     tool = tool_params(params, "run", work, places.tree)
     try:
         done, result = run_tool(client, tool, progress, params["log_file"], params["timeout"])
-        outcome = answer(done, result, "training", params["log_file"], params["timeout"])
+        # A checkpoint takes more than the base: ilab writes it in 32 bits.
+        full = full_disk((work, places.parent), _size_of(params["base"])) if done.rc else ""
+        outcome = answer(done, result, "training", params["log_file"], params["timeout"], full)
         content = finish(places.tree, params, inputs, outcome)
     except BaseException:
         clear(places)

@@ -124,6 +124,19 @@ def test_unfit_data_are_told_without_a_traceback() -> None:
     assert run.answer(Finished(0, [], ""), {"ok": True, "a": 1}, "training", None, 60)["a"] == 1
 
 
+def test_a_disk_that_filled_is_told_instead_of_what_the_program_made_of_it(tmp_path: Path) -> None:
+    """The first one that is too full; a stop for another reason keeps its own words."""
+    found = os.statvfs(tmp_path)
+    assert run.full_disk([str(tmp_path)], 1) == ""
+    full = run.full_disk([str(tmp_path), "/"], found.f_blocks * found.f_frsize + 1)
+    assert full.startswith(f"found no room: {tmp_path} has ") and "name another checkpoint_dir" in full
+    failed = {"ok": False, "problems": ["ilab failed: unexpected pos 64 vs 0"]}
+    with pytest.raises(PodmanError, match=r"^training found no room: .*; the whole output is in /log"):
+        run.answer(Finished(1, [], ""), failed, "training", "/log", 60, full)
+    with pytest.raises(PodmanError, match="did not end within 60 s"):
+        run.answer(Finished(124, [], ""), None, "training", None, 60, full)
+
+
 @pytest.mark.parametrize(
     "need, words",
     [
