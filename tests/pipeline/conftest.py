@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.conftest import browser, libraries, tab  # noqa: F401 - fixtures of the browser's tests
-from tests.pipeline.host import REPOSITORY, demo_files
+from tests.converter.conftest import distilled, sdist  # noqa: F401 - the layout of the default model
+from tests.pipeline.host import CONVERSION, REPOSITORY, demo_files
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub
 
@@ -23,5 +24,5 @@ def hub() -> Iterator[StandInHub]:
 def repository(hub: StandInHub) -> Repository:
     """The demo model on it, as a repository of somebody else's."""
     found = hub.add(Repository(REPOSITORY))
-    found.commit(demo_files())
+    found.commit(demo_files(), name=CONVERSION["provenance"]["commit"])
     return found

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +21,9 @@ from tests.pipeline.reads import Reads
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "roles/private_model/files/demo_model"
-REPOSITORY = "example/demo-model"
+#: How the GGUF file of the demo model was made.
+CONVERSION: dict[str, Any] = json.loads((DEMO / "training/conversion.json").read_text(encoding="utf-8"))
+REPOSITORY: str = CONVERSION["provenance"]["repository"]
 #: What a Hub has of the demo model; the GGUF file is what the pipeline makes.
 FILES = (
     "config.json",
@@ -44,8 +46,9 @@ GATEWAY = "http://127.0.0.1:18600"
 
 
 def demo_files() -> dict[str, bytes]:
-    """The demo model in the form of Hugging Face."""
-    return {name: (DEMO / name).read_bytes() for name in FILES}
+    """The demo model in the form of Hugging Face, with the head of its card."""
+    _, head, _ = (DEMO / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    return {"README.md": f"---\n{head}---\n".encode()} | {name: (DEMO / name).read_bytes() for name in FILES}
 
 
 def damaged(weights: bytes) -> bytes:
@@ -70,6 +73,15 @@ def from_hub(endpoint: str) -> dict[str, Any]:
     }
 
 
+def on_taxonomy(folder: Path, **own: Any) -> dict[str, Any]:
+    """Variables of a model that is trained for a moment."""
+    few = {"epochs": 1, "batch_size": 2, "max_batch_length": 1024, "max_length": 256}
+    settings = {f"private_model_training_{name}": value for name, value in few.items()}
+    where = {"private_model_training_taxonomy": str(folder)}
+    # So little training proves the way, not the answers.
+    return {**settings, **where, "private_model_promotion": "smoke", **own}
+
+
 def changed(said: str) -> int:
     """What the recap counts."""
     found = re.findall(r"changed=(\d+)", said)
@@ -85,6 +97,24 @@ def descendants(pid: int) -> list[int]:
     for parent in found:
         found += [child for child, of in pairs if of == parent]
     return found
+
+
+@contextlib.contextmanager
+def cdi_device() -> Iterator[str]:
+    """A CDI specification whose device is a variable in the environment: seen to arrive without a GPU."""
+    folder = Path("/etc/cdi")
+    there = folder.is_dir()
+    folder.mkdir(exist_ok=True)
+    file = folder / "private-ai-test.json"
+    device = {"name": "all", "containerEdits": {"env": ["PRIVATE_AI_TEST_DEVICE=arrived"]}}
+    content = {"cdiVersion": "0.5.0", "kind": "example.com/private-ai-test", "devices": [device]}
+    file.write_text(json.dumps(content))
+    try:
+        yield f"{content['kind']}=all"
+    finally:
+        file.unlink()
+        if not there:
+            folder.rmdir()
 
 
 class Host:
@@ -176,6 +206,20 @@ class Host:
                         os.kill(pid, signal.SIGKILL)
                 process.wait()
 
+    def during(
+        self, reached: Callable[[str], bool], act: Callable[[], None], **variables: Any
+    ) -> tuple[int, str]:
+        """Run a play to its end, and do something once a condition holds (it gets what was said)."""
+        log, done = self.folder / "during.log", False
+        with log.open("w") as output, self.start(self.command(self.site, **variables), output) as process:
+            while process.poll() is None:
+                if not done and reached(log.read_text()):
+                    act()
+                    done = True
+                time.sleep(0.02)
+        assert done, f"the play ended before: {log.read_text()[-3000:]}"
+        return process.returncode, " ".join(log.read_text().split())
+
     def report(self, sha256: str) -> dict[str, Any]:
         """What a model answered to the questions, and how much of it was right."""
         found: dict[str, Any] = json.loads((self.data / f"evaluations/{sha256[:12]}.json").read_text())
@@ -195,9 +239,9 @@ class Host:
         found: dict[str, Any] = json.loads((self.data / "models/served.json").read_text())
         return found
 
-    def loaded(self) -> str:
-        """Which model the server that answers has in it: the name of its directory."""
-        command = ["podman", "inspect", "--format={{json .Mounts}}", "private-ai-model-1"]
+    def loaded(self, number: int = 1) -> str:
+        """Which model a server has in it: the name of its directory."""
+        command = ["podman", "inspect", "--format={{json .Mounts}}", f"private-ai-model-{number}"]
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         folders = [Path(mount["Source"]) for mount in found]
         names = [path.name for path in folders if path.parent == self.data / "models"]

@@ -7,6 +7,7 @@ other.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,10 +15,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.host import REPOSITORY, Host, Visitor, changed, damaged, demo_files, from_hub
+from tests.pipeline.host import (
+    CONVERSION,
+    DEMO,
+    REPOSITORY,
+    Host,
+    Visitor,
+    cdi_device,
+    changed,
+    damaged,
+    demo_files,
+    from_hub,
+    on_taxonomy,
+)
 from tests.pipeline.reads import Reads
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub
+from tests.training import taxonomy
 
 extended = pytest.mark.extended
 
@@ -26,18 +40,21 @@ extended = pytest.mark.extended
 def host(tmp_path_factory: pytest.TempPathFactory, hub: StandInHub, repository: Repository) -> Iterator[Host]:
     """This machine as the private side, whose models come from the Hub."""
     assert repository.commits
-    made = Host(tmp_path_factory.mktemp("pipeline"), **from_hub(hub.url))
+    named = {"private_model_name": CONVERSION["name"], "private_model_outtype": CONVERSION["outtype"]}
+    made = Host(tmp_path_factory.mktemp("pipeline"), **from_hub(hub.url), **named)
     yield made
     made.clear()
 
 
 def test_from_the_hub_to_an_answer(host: Host, repository: Repository) -> None:
+    """What comes out is byte for byte the GGUF file that the quickstart serves."""
     status, said = host.play()
     assert status == 0, said[-3000:]
     served = host.served()
-    assert served["current"]["name"] == "demo-model" and served["previous"] is None
-    assert served["current"]["provenance"]["repository"] == REPOSITORY
+    assert served["current"]["name"] == "private-ai-demo" and served["previous"] is None
+    assert served["current"]["provenance"] == CONVERSION["provenance"]
     assert served["current"]["provenance"]["commit"] == repository.refs["main"]
+    assert served["current"]["sha256"] == json.loads((DEMO / "manifest.json").read_text())["gguf"]["sha256"]
     assert "model" in host.ask().lower()
     assert "modelo" in host.ask("O que é esta solução?").lower()
 
@@ -158,6 +175,82 @@ def test_rollback_and_back(host: Host) -> None:
     assert status == 0 and left["sha256"][:12] in said and "current" in said and "3 of 3 right" in said
 
 
+@extended
+def test_a_quantised_model_is_served(host: Host) -> None:
+    status, said = host.play(private_model_quantization="Q8_0")
+    assert status == 0, said[-3000:]
+    assert host.served()["current"]["quantization"] == "Q8_0" and host.goes_on()
+    host.unchanged(private_model_quantization="Q8_0")
+
+
+def another(repository: Repository) -> None:
+    """A commit with the same weights: every step has something to do, and the model is one of its own."""
+    files = demo_files()
+    files["generation_config.json"] += b"\n" * len(repository.commits)
+    repository.commit(files)
+
+
+@extended
+@pytest.mark.parametrize("by", ["steps", "tags"])
+def test_what_is_made_alone_is_served_only_when_asked_for(
+    host: Host, repository: Repository, by: str
+) -> None:
+    """By the steps of playbooks/model.yml, and by the role's tags."""
+    another(repository)
+    before = host.served()
+    steps: dict[str, list[Callable[[], tuple[int, str]]]] = {
+        "steps": [partial(host.step, name) for name in ("fetch", "convert", "promote")],
+        "tags": [partial(host.play, None, "--tags", names) for names in ("download,convert", "serve")],
+    }
+    for step in steps[by]:
+        assert host.served() == before and host.goes_on()
+        status, said = step()
+        assert status == 0 and changed(said) > 0, said[-3000:]
+    served = host.served()
+    assert served["current"]["provenance"]["commit"] == repository.refs["main"] and host.goes_on()
+    assert served["previous"] == before["current"]
+
+
+@extended
+def test_the_owner_may_promote_what_was_refused(host: Host, repository: Repository) -> None:
+    """As the refusal says; and it can be left again."""
+    before = host.served()
+    good = repository.refs["main"]
+    files = demo_files()
+    repository.commit({**files, "model.safetensors": damaged(files["model.safetensors"])})
+    try:
+        assert host.step("fetch")[0] == host.step("convert")[0] == 0
+        status, said = host.step("promote")
+        assert status != 0 and "or set private_model_promotion=always" in said, said[-3000:]
+        assert host.served() == before and host.goes_on()
+        status, said = host.step("promote", private_model_promotion="always")
+        assert status == 0, said[-3000:]
+        served = host.served()
+        assert served["current"]["provenance"]["commit"] == repository.refs["main"]
+        assert served["previous"] == before["current"]
+        assert host.loaded() == served["current"]["sha256"][:12]
+    finally:
+        repository.refs["main"] = good
+    assert host.step("rollback")[0] == 0
+    assert host.served()["current"] == before["current"] and host.goes_on()
+
+
+@extended
+def test_the_model_before_comes_back_when_the_new_one_does_not_get_up(host: Host) -> None:
+    """Nothing was tried before; its head is sound, but a tensor has another name."""
+    before = host.served()
+    content = (DEMO / "demo.gguf").read_bytes()
+    (host.folder / "broken.gguf").write_bytes(content.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight"))
+    status, said = host.play(
+        private_model_source="gguf",
+        private_model_path=str(host.folder / "broken.gguf"),
+        private_model_promotion="always",
+    )
+    assert status != 0 and "did not get up" in said, said[-3000:]
+    assert "What served before goes on serving." in said and "Trial |" not in said
+    assert host.served() == before and host.goes_on()
+
+
 def running(name: str) -> bool:
     """Whether a container whose name begins so runs."""
     command = ["podman", "ps", "--quiet", f"--filter=name=^{name}"]
@@ -189,10 +282,7 @@ POINTS: dict[str, Reached] = {
     ids=lambda points: "+".join(points),
 )
 def test_killed_and_run_again(host: Host, hub: StandInHub, repository: Repository, points: list[str]) -> None:
-    # Another commit with the same weights: every step has something to do, and each model is one of its own.
-    files = demo_files()
-    files["generation_config.json"] += b"\n" * len(repository.commits)
-    repository.commit(files)
+    another(repository)
     slow = repository.file("generation_config.json")
     slow.faults.rate = 40
     hub.stats.sent.clear()
@@ -211,6 +301,71 @@ def test_killed_and_run_again(host: Host, hub: StandInHub, repository: Repositor
 
 
 @extended
+def test_of_two_runs_at_once_the_second_one_is_told(host: Host, repository: Repository) -> None:
+    """It fails before it changes anything, and the first one ends as if it had been alone."""
+    another(repository)
+    before, second = host.served(), list[tuple[int, str]]()
+    status, said = host.during(lambda said: "Trial | Load" in said, lambda: second.append(host.play()))
+    assert status == 0 and host.served()["previous"] == before["current"], said[-3000:]
+    refused, told = second[0]
+    assert refused != 0 and changed(told) == 0, told[-3000:]
+    words = r"another run \(process \d+ on [^)]*\) is changing what this host serves"
+    assert re.search(words, told), told[-3000:]
+    assert "Trial |" not in told and host.goes_on()
+    host.unchanged()
+
+
+@extended
 def test_surplus_models_went(host: Host) -> None:
     kept = [path for path in (host.data / "models").iterdir() if path.is_dir()]
     assert len(kept) == 2
+
+
+@extended
+def test_a_model_of_the_hub_learns_from_a_taxonomy(host: Host, repository: Repository) -> None:
+    """Downloaded, trained, converted, asked and served in one run."""
+    another(repository)
+    taxonomy.write(host.folder / "taxonomy")
+    before = host.served()
+    status, said = host.play(**on_taxonomy(host.folder / "taxonomy"))
+    assert status == 0, said[-4000:]
+    steps = ("Download | Snapshot", "Train | InstructLab", "Convert | With llama.cpp", "Ask | Ask", "Serve |")
+    at = [said.find(step) for step in steps]
+    assert -1 not in at and at == sorted(at), dict(zip(steps, at, strict=True))
+    served = host.served()
+    about = served["current"]["provenance"]
+    assert (about["base_repository"], about["base_commit"]) == (REPOSITORY, repository.refs["main"])
+    assert about["data_rows"] == taxonomy.ROWS and served["previous"] == before["current"]
+    assert host.report(served["current"]["sha256"])["total"]["asked"] == 3
+    assert host.loaded() == served["current"]["sha256"][:12] and host.ask()
+
+
+@extended
+def test_a_trained_model_of_the_hub_is_trained_once(host: Host) -> None:
+    host.unchanged(**on_taxonomy(host.folder / "taxonomy"))
+
+
+@extended
+def test_teacher_and_gpus_reach_the_training(host: Host) -> None:
+    """By the variables of the role; in a check run, for there is neither here."""
+    before = host.tree()
+    teacher = {"url": "http://127.0.0.1:9/v1", "model": "large", "family": "mixtral", "rows": 3}
+    key = "teacher-s3cret"
+    with cdi_device() as device:
+        own = on_taxonomy(
+            host.folder / "taxonomy",
+            private_model_training_teacher=teacher,
+            private_model_training_teacher_key=key,
+            private_model_training_device="cuda",
+            private_model_devices=[device],
+            private_model_image="localhost/private-ai/ilab:0.26.1",
+        )
+        status, said = host.play(None, "--check", "-vvv", **own)
+    assert status == 0 and key not in said, said[-3000:]
+    _, _, rest = said.partition("Train | Would it be trained]")
+    told = rest.partition("TASK [")[0]
+    for name, value in teacher.items():
+        assert f"{name}: {value}" in told, (name, told[-3000:])
+    assert "api_key: VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in told
+    assert f"device: cuda devices: - {device} " in told
+    assert host.tree() == before

@@ -11,12 +11,11 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.pipeline.host import DEMO, Host, Visitor, changed, demo_files
+from tests.pipeline.host import DEMO, Host, Visitor, cdi_device, changed, demo_files
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub
 
@@ -141,27 +140,17 @@ def test_a_host_whose_python_lacks_the_client(host: Host, hub: StandInHub) -> No
 
 
 @pytest.fixture
-def device() -> Iterator[Path]:
-    """A CDI specification whose device is a variable in the environment: seen to arrive without a GPU."""
-    folder = Path("/etc/cdi")
-    there = folder.is_dir()
-    folder.mkdir(exist_ok=True)
-    file = folder / "private-ai-test.json"
-    edits = {"env": ["PRIVATE_AI_TEST_DEVICE=arrived"]}
-    device = {"name": "all", "containerEdits": edits}
-    content = {"cdiVersion": "0.5.0", "kind": "example.com/private-ai-test", "devices": [device]}
-    file.write_text(json.dumps(content))
-    yield file
-    file.unlink()
-    if not there:
-        folder.rmdir()
+def device() -> Iterator[str]:
+    """A device by its CDI name."""
+    with cdi_device() as name:
+        yield name
 
 
-def test_devices(host: Host, device: Path) -> None:
+def test_devices(host: Host, device: str) -> None:
     """A device by its CDI name reaches the model server, whose layers all go to it."""
     own = {
         **place(host, "own.gguf", renamed("a")),
-        "private_model_devices": ["example.com/private-ai-test=all"],
+        "private_model_devices": [device],
     }
     refused(host, "computes on the processor", **own)
     status, said = host.play(**own, private_model_image=ILAB)

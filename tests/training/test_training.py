@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.private_ai.chatbot.plugins.module_utils.training.run import container_name
 
 from tests.converter.conftest import DEMO, Run, in_image
 from tests.standins.teacher import Teacher
-from tests.training import dataset
+from tests.training import dataset, taxonomy
 
 TRAINER = "localhost/private-ai/trainer:0.26.1"
 #: Small batches: InstructLab's learning rate is fixed, so a tiny model needs many steps.
@@ -108,33 +107,6 @@ def teacher() -> Iterator[Teacher]:
     server.shutdown()
 
 
-def taxonomy(place: Path) -> Path:
-    """One skill of five examples, and one piece of knowledge, whose document nobody fetches."""
-    folder = place / "taxonomy"
-    facts = [fact["en"] for fact in dataset.facts()[:5]]
-    pairs = [{"question": fact["questions"][0], "answer": fact["answer"]} for fact in facts]
-    about = {"version": 3, "created_by": "example"}
-    skill = {
-        **about,
-        "version": 2,
-        "task_description": "Answer questions about a machine that waters plants.",
-    }
-    knowledge = {
-        **about,
-        "domain": "Watering",
-        "document_outline": "A machine that waters plants",
-        "document": {"repo": "https://example.invalid/x.git", "commit": "c0ffee", "patterns": ["*.md"]},
-        "seed_examples": [{"context": f"Part {n}.", "questions_and_answers": pairs[:3]} for n in range(5)],
-    }
-    for name, content in (
-        ("compositional_skills/watering", {**skill, "seed_examples": pairs}),
-        ("knowledge/watering", knowledge),
-    ):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "qna.yaml").write_text(yaml.safe_dump(content))
-    return folder
-
-
 def told(place: Path) -> list[Path]:
     """Files that hold the teacher's key, besides those that give it to the module."""
     files = [path for path in place.rglob("*") if path.is_file() and path.name != "arguments.json"]
@@ -144,7 +116,7 @@ def told(place: Path) -> list[Path]:
 def test_a_teacher_writes_more_rows(place: Path, teacher: Teacher) -> None:
     """The real `ilab data generate` asks it once; what it wrote is trained; its key is nowhere to be seen."""
     asked = {"url": teacher.url, "model": "large", "rows": 3, "api_key": "teacher-s3cret"}
-    own = {"data": None, "taxonomy": str(taxonomy(place)), "epochs": 1, "teacher": asked}
+    own = {"data": None, "taxonomy": str(taxonomy.write(place / "taxonomy")), "epochs": 1, "teacher": asked}
     wrong = Train(place / "first", options(place, **{**own, "teacher": {**asked, "api_key": "another"}}))
     refused = wrong.result()
     assert refused.get("failed") and "data generate failed" in refused["msg"], refused
@@ -162,7 +134,7 @@ def test_a_teacher_writes_more_rows(place: Path, teacher: Teacher) -> None:
     assert made.get("changed"), made
     assert len(teacher.prompts) == prompts, "the teacher was asked again"
     record = made["training"]
-    assert record["data"]["rows"] == 15 + 5 + 15 and record["provenance"]["teacher"] == "large"
+    assert record["data"]["rows"] == taxonomy.ROWS + 15 and record["provenance"]["teacher"] == "large"
     assert not Train(place / "second", options(place, **own)).result()["changed"]
     fewer = {**own, "teacher": {**asked, "rows": 2}}
     with_check = Train(place / "second", {**options(place, **fewer), "_ansible_check_mode": True}).result()
