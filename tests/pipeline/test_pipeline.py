@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,28 @@ def test_the_model_before_comes_back_when_the_new_one_does_not_get_up(host: Host
     assert status != 0 and "did not get up" in said, said[-3000:]
     assert "What served before goes on serving." in said and "Trial |" not in said
     assert host.served() == before and host.goes_on()
+
+
+@extended
+def test_all_servers_go_back_when_one_does_not_get_up(host: Host, repository: Repository) -> None:
+    """The first one has the new model already when the second one cannot read it."""
+    two: dict[str, Any] = {"private_model_replicas": 2, "private_model_promotion": "always"}
+    status, said = host.play(**two)
+    assert status == 0, said[-3000:]
+    before = host.served()
+    assert host.goes_on() and host.loaded(2) == host.loaded()
+    another(repository)
+
+    def close() -> None:
+        assert host.loaded() != before["current"]["sha256"][:12], "the first one has the old model"
+        (host.data / "models" / host.loaded() / "model.gguf").chmod(0o600)
+
+    status, said = host.during(lambda said: "Replicas | Number 2]" in said, close, **two)
+    assert status != 0 and "did not get up" in said, said[-3000:]
+    assert "What served before goes on serving." in said
+    assert host.served() == before and host.goes_on() and host.loaded(2) == host.loaded()
+    status, said = host.play(**two)
+    assert status == 0 and host.served()["previous"] == before["current"] and host.goes_on(), said[-3000:]
 
 
 def running(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -142,14 +143,45 @@ def test_a_teacher_writes_more_rows(place: Path, teacher: Teacher) -> None:
     assert "teacher-s3cret" not in json.dumps(made) and not told(place)
 
 
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A file system of its own."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.fail(f"a file system of {size} could not be mounted; these tests run as root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 def test_too_small_a_disk_is_refused_before_the_work(place: Path) -> None:
     """On a file system that holds the result and not the checkpoints."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(place / "out")]
-    if subprocess.run(mount, check=False).returncode:
-        pytest.fail("a file system of 5 MB could not be mounted; these tests run as root")
-    try:
+    with small_disk(place / "out", "5m"):
         refused = Train(place / "first", options(place)).result()
         assert "bytes free, training needs at least" in refused["msg"] and "checkpoint_dir" in refused["msg"]
         assert os.listdir(place / "out") == []
-    finally:
-        subprocess.run(["umount", str(place / "out")], check=True)
+
+
+def fill(path: Path) -> None:
+    """Take all the room there is."""
+    with contextlib.suppress(OSError), path.open("wb", buffering=0) as stream:
+        while stream.write(bytes(1 << 16)):
+            pass
+
+
+def test_a_disk_that_fills_while_it_trains(place: Path) -> None:
+    """It is said, nothing is half done, and once there is room it goes on from the last checkpoint."""
+    few, out = {"epochs": 3}, place / "out"
+    with small_disk(out, "64m"):
+        run = Train(place / "first", options(place, **few))
+        run.until(lambda: run.said("epoch 2 of 3, step"))
+        fill(out / "others")
+        refused = run.result()
+        assert refused.get("failed") and f"training found no room: {out}" in refused["msg"], refused
+        assert sorted(os.listdir(out)) == [".own.training", "others"]
+        (out / "others").unlink()
+        again = Train(place / "first", options(place, **few))
+        made = again.result()
+        assert made.get("changed"), made
+        assert again.said("going on after epoch 1 of 3") and os.listdir(out) == ["own"]
