@@ -33,6 +33,7 @@ def chatbot_plan(
             "kinds": decided.kinds,
             "needed_secrets": decided.needed_secrets,
             "key_secret": decided.key_secret,
+            "model_address": decided.model_address,
             "self_signed": decided.tls_secret if decided.tls == "self_signed" else "",
             "problems": problems(decided),
             "warnings": warnings(decided),

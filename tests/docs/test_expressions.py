@@ -128,3 +128,26 @@ def test_no_class_of_characters_has_two_backslashes(role: Path) -> None:
     files = [file for part in PARTS for file in role.glob(f"{part}/**/*.yml")]
     found = [text for file in files for text in texts(yaml.safe_load(file.read_text(encoding="utf-8")))]
     assert len(found) > 100 and not [text for text in found if re.search(r"\\\\[sdwbSDWB(]", text)]
+
+
+def test_a_pod_that_reaches_nothing_at_all_shows_nothing(tmp_path: Path) -> None:
+    """An attempt that fails counts where one that has to work does."""
+    file = ROOT / "roles/public_chatbot/tasks/kubernetes/test_pod.yml"
+    (whole,) = yaml.safe_load(file.read_text(encoding="utf-8"))
+    (task,) = [one for one in whole["block"] if "ansible.builtin.set_fact" in one]
+    targets = ["kubernetes.default.svc:443", "instructlab:8000", "192.0.2.7:8000"]
+    given = {
+        **whole["vars"],
+        **task["vars"],
+        "public_chatbot_listener_host": "instructlab",
+        "public_chatbot_listener_port": 8000,
+        "__public_chatbot_private_targets": targets[2:],
+        "__public_chatbot_said": {"log": json.dumps(dict.fromkeys(targets, "timed out"))},
+        "__public_chatbot_tried": {"resources": [{"status": {"phase": "Succeeded"}}]},
+    }
+    (told,) = computed(tmp_path, task["ansible.builtin.set_fact"], **given)
+    found = told["__public_chatbot_test_pod_checks"]
+    assert [one["name"] for one in found] == ["listener from another pod", "private host from another pod"]
+    for one in found:
+        assert not one["ok"], one
+        assert "FAILED: another pod did not even reach the API of its cluster" in one["line"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import json
 import os
 import subprocess
 import sys
@@ -16,11 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cluster.pki import Authority
 from tests.gateway.gateway_stack import INNER_KEY, Replica, free_ports, wait_until
-from tests.public_chatbot.place import ROOT, Place, environ
+from tests.public_chatbot.place import ROOT, Place
+from tests.public_chatbot.verification import lines, verify
 
 KEY = "key-of-the-test-0123456789"
 IMAGE = "registry.example.com/chat/chatbot@sha256:" + "0" * 64
+TLS = {"type": "kubernetes.io/tls"}
 #: Where a cluster's Services have ports of the nodes.
 NODE_PORTS = range(30000, 32767)
 
@@ -93,33 +95,18 @@ def keeper(page: int) -> Iterator[int]:
     server.server_close()
 
 
-def verify(folder: Path, **variables: Any) -> tuple[int, dict[str, Any], str]:
-    """Run the playbook on this host as the public side: status, report, output."""
-    host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}
-    inventory = folder / "inventory.json"
-    inventory.write_text(json.dumps({"public": {"hosts": {"web": host}}}))
-    report = folder / "report.json"
-    report.unlink(missing_ok=True)
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)]
-    command += ["-e", f"verify_report={report}", str(ROOT / "playbooks/verify.yml")]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environ(), capture_output=True, text=True, timeout=300, check=False
-    )
-    return done.returncode, json.loads(report.read_text()), done.stdout + done.stderr
-
-
-def lines(report: dict[str, Any]) -> dict[str, tuple[bool, str]]:
-    """What was found, by its name."""
-    return {one["name"]: (one["ok"], one["line"]) for one in report["checks"]}
+def here(port: int) -> dict[str, Any]:
+    """The variables of a chatbot in Podman on this host."""
+    return {"public_chatbot_platform": "podman", "public_chatbot_port": port}
 
 
 def test_a_page_that_answers_and_one_that_does_not(tmp_path: Path, page: int, model: Replica) -> None:
-    status, report, _said = verify(tmp_path, public_chatbot_platform="podman", public_chatbot_port=page)
+    status, report, _said = verify(tmp_path, here(page))
     assert status == 0 and report["ok"] and report["not_looked_at"] == []
     good, line = lines(report)["answer"]
     assert good and "answers, first token after " in line and " s: The model stays on its own host" in line
     model.stop()
-    status, report, said = verify(tmp_path, public_chatbot_platform="podman", public_chatbot_port=page)
+    status, report, said = verify(tmp_path, here(page))
     good, line = lines(report)["answer"]
     assert status != 0 and not report["ok"] and not good and "FAILED to answer: " in line
     assert "FAILED to answer" in said
@@ -127,10 +114,10 @@ def test_a_page_that_answers_and_one_that_does_not(tmp_path: Path, page: int, mo
 
 @pytest.mark.parametrize("model", [10], indirect=True)
 def test_a_proxy_that_keeps_words_back(tmp_path: Path, page: int, keeper: int) -> None:
-    status, report, _said = verify(tmp_path, public_chatbot_platform="podman", public_chatbot_port=page)
+    status, report, _said = verify(tmp_path, here(page))
     good, line = lines(report)["streaming"]
     assert status == 0 and good and "web: words come as they are said, " in line
-    status, report, said = verify(tmp_path, public_chatbot_platform="podman", public_chatbot_port=keeper)
+    status, report, said = verify(tmp_path, here(keeper))
     found = lines(report)
     assert found["answer"][0], "the answer itself is whole"
     good, line = found["streaming"]
@@ -153,7 +140,7 @@ def test_the_form_on_a_cluster(tmp_path: Path, page: int, place: Place) -> None:
         "public_chatbot_kubernetes": reach,
         "public_chatbot_namespace": place.namespace,
     }
-    status, report, _said = verify(tmp_path, **given, **options)
+    status, report, _said = verify(tmp_path, {**given, **options})
     assert place.fingerprint() == before, "the verification wrote something"
     found = lines(report)
     assert found["answer"][0] and f"http://127.0.0.1:{page}/ answers" in found["answer"][1]
@@ -164,5 +151,53 @@ def test_the_form_on_a_cluster(tmp_path: Path, page: int, place: Place) -> None:
     assert status != 0 and found["way to the private host"] == no_pod
     edited = {"metadata": {"labels": {"private-ai.chatbot/set": None}}}
     place.edit("NetworkPolicy", "chatbot-listener", edited)
-    good, line = lines(verify(tmp_path, **given, **options)[1])["listener"]
+    certificate, key = Authority(tmp_path).issue("soon", "soon", addresses=("soon.example.com",))
+    data = {"tls.crt": certificate.read_text(), "tls.key": key.read_text()}
+    metadata = {"name": "ends-soon"}
+    place.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data, **TLS})
+    found = lines(verify(tmp_path, {**given, **options})[1])
+    good, line = found["listener"]
     assert not good and "FAILED: no network policy keeps the listener" in line
+    good, line = found["certificates"]
+    assert not good and "FAILED: ends-soon end(s) within 30 days" in line
+
+
+def test_a_private_side_that_is_open(tmp_path: Path, page: int) -> None:
+    class Gateway(http.server.BaseHTTPRequestHandler):
+        """A stand-in for a gateway that lets everybody in."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    # A stand-in for Podman, with one container of the model, which has a default route.
+    program = tmp_path / "podman"
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$1" in\n'
+        "ps) echo private-ai-model-1 ;;\n"
+        "exec) printf 'Iface\\tDestination\\tGateway\\neth0\\t00000000\\t0100000A\\n' ;;\n"
+        "esac\n"
+    )
+    program.chmod(0o755)
+    server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Gateway)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_port
+    try:
+        gateway = {"private_model_gateway_port": port, "private_model_gateway_metrics_port": free_ports(1)[0]}
+        status, report, _said = verify(tmp_path, here(page), gateway, tmp_path)
+    finally:
+        server.shutdown()
+        server.server_close()
+    found = lines(report)
+    assert status != 0 and found["answer"][0]
+    for name, words in (
+        ("wrong key", "model: a wrong key and none are FAILED to be refused: 200 and 200"),
+        ("listening sockets", f"FAILED to be on loopback only: 0.0.0.0:{port}"),
+        ("way out of the model", "1 model container(s) FAILED: private-ai-model-1"),
+    ):
+        good, line = found[name]
+        assert not good and words in line, line

@@ -164,7 +164,13 @@ class Decisions:
             return None
         parts = urlsplit(self["model_url"] if "://" in self["model_url"] else f"http://{self['model_url']}")
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return {"peers": list(self["model_to"]), "port": port}
+        return {"peers": list(self["model_to"]), "host": parts.hostname or "", "port": port}
+
+    @cached_property
+    def model_address(self) -> str:
+        """HOST:PORT to which the chatbot connects for the model."""
+        found = self.model or {"host": self["listener_host"], "port": self["listener_port"]}
+        return f"{found['host']}:{found['port']}"
 
     @cached_property
     def model_url(self) -> str:
