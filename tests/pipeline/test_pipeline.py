@@ -29,8 +29,9 @@ from tests.pipeline.host import (
     from_hub,
     on_taxonomy,
 )
+from tests.pipeline.points import POINTS, running
 from tests.pipeline.reads import Reads
-from tests.standins.hub.repository import Repository
+from tests.standins.hub.repository import Repository, from_directory
 from tests.standins.hub.serve import StandInHub
 from tests.training import taxonomy
 
@@ -274,31 +275,6 @@ def test_all_servers_go_back_when_one_does_not_get_up(host: Host, repository: Re
     assert status == 0 and host.served()["previous"] == before["current"] and host.goes_on(), said[-3000:]
 
 
-def running(name: str) -> bool:
-    """Whether a container whose name begins so runs."""
-    command = ["podman", "ps", "--quiet", f"--filter=name=^{name}"]
-    return bool(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def loading() -> bool:
-    """Whether the trial's program is at work."""
-    listed = subprocess.run(["ps", "-e", "-o", "args="], capture_output=True, text=True, check=True).stdout
-    return any("/model-smoke --model-path" in line for line in listed.splitlines() if "podman" not in line)
-
-
-Reached = Callable[[StandInHub, str], bool]
-POINTS: dict[str, Reached] = {
-    "download": lambda hub, said: hub.stats.sent["generation_config.json"] > 5,
-    "convert": lambda hub, said: running("private-ai-convert"),
-    "candidate": lambda hub, said: "Candidate | Check it" in said,
-    "trial": lambda hub, said: loading(),
-    "questions": lambda hub, said: "Ask | Ask]" in said,
-    "serve": lambda hub, said: "private-ai-model-1]" in said and not running("private-ai-model-1"),
-    "record": lambda hub, said: "Record | What is served" in said,
-    "note": lambda hub, said: "Glance | noted" in said,
-}
-
-
 @pytest.mark.parametrize(
     "points",
     [["convert", "serve"], *(pytest.param([name], marks=extended) for name in POINTS)],
@@ -392,3 +368,29 @@ def test_teacher_and_gpus_reach_the_training(host: Host) -> None:
     assert "api_key: VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in told
     assert f"device: cuda devices: - {device} " in told
     assert host.tree() == before
+
+
+@extended
+def test_the_default_model_in_all_but_its_weights(host: Host, hub: StandInHub, distilled: Path) -> None:
+    """Shards with an index, sampling settings and R1's own template, by the role to an answer."""
+    found = hub.add(from_directory("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", distilled))
+    own = {
+        "private_model_huggingface_repository": found.name,
+        "private_model_huggingface_revision": found.refs["main"],
+        "private_model_name": "",
+        "private_model_outtype": "bf16",
+        "private_model_quantization": "Q4_K_M",
+        "private_model_evaluation_questions": "",
+        "private_model_promotion": "smoke",
+    }
+    before = host.served()
+    status, said = host.play(**own)
+    assert status == 0, said[-3000:]
+    served = host.served()
+    assert served["previous"] == before["current"]
+    assert served["current"]["name"] == "DeepSeek-R1-Distill-Qwen-1.5B"
+    assert served["current"]["quantization"] == "Q4_K"
+    about = {"repository": found.name, "commit": found.refs["main"]}
+    assert served["current"]["provenance"] == about
+    assert host.loaded() == served["current"]["sha256"][:12] and host.ask()
+    host.unchanged(**own)
