@@ -24,9 +24,9 @@ extends_documentation_fragment:
   - private_ai.chatbot.attributes.actiongroup_skupper
 notes:
   - On hosts Skupper does not keep the state of links, listeners and connectors up to date;
-    RV(links[].operational) and the like are null there. The state of such a site is in RV(sites[].network) of
-    a Kubernetes site of the same network, where RV(sites[].network[].id) is the RV(sites[].uid) of the
-    host's.
+    RV(links[].operational) and the like are null there. RV(router) says which links are open; the state of
+    such a site is also in RV(sites[].network) of a Kubernetes site of the same network, where
+    RV(sites[].network[].id) is the RV(sites[].uid) of the host's.
 author:
   - The private_ai.chatbot authors (@private-ai)
 """
@@ -153,6 +153,49 @@ started:
   returned: success
   type: bool
   sample: true
+router:
+  description:
+    - What the router of a started site on a host says itself, asked on its port of the loopback interface;
+      null on Kubernetes and before the first start.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name, another one after each reload.
+      type: str
+    peers:
+      description: The routers at the other end of its open links, also of those that others have dialled.
+      type: list
+      elements: dict
+      contains:
+        router:
+          description: The name of the other router.
+          type: str
+        direction:
+          description: V(out) when this router has dialled, V(in) when the other one has.
+          type: str
+        role:
+          description: V(inter-router) or V(edge).
+          type: str
+    links:
+      description: The links that it dials.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: The name of the link.
+          type: str
+        open:
+          description: Whether it is connected.
+          type: bool
+    message:
+      description: Why it did not answer, empty when it did.
+      type: str
+  sample:
+    name: west-1780000000-1
+    peers: [{router: east-1780000001-1, direction: in, role: inter-router}]
+    links: []
+    message: ''
 pending:
   description:
     - On Kubernetes what is not ready, with the reason.
@@ -190,6 +233,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.network
     what_is_missing,
     with_status,
 )
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.routers import ask
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.session import (
     COMMON_ARGUMENTS,
     Session,
@@ -236,8 +280,10 @@ def run(session: Session) -> dict[str, t.Any]:
     result["grants"] = [describe_grant(one, session.platform, now) for one in found["grants"]]
     if isinstance(session.store, FileStore):
         result["pending"], result["started"] = session.store.pending(), session.store.started()
+        result["router"] = ask(session.store.root) if result["started"] else None
     else:
         result["pending"], result["started"] = what_is_missing(found), None
+        result["router"] = None
     controller = next((one["controller_version"] for one in result["sites"]), None)
     result["versions"] = {"cli": cli_version(session), "controller": controller}
     return {"changed": False, **result}

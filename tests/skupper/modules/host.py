@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class Host:
             **compiled(),
             "SKUPPER_STANDIN_PYTHON": sys.executable,
             "SKUPPER_STANDIN_QUICK_KEYS": "1",
+            "SKUPPER_STANDIN_LOCAL_PORTS": str(random.randrange(10_000, 30_000)),
         }
         command = sandbox.command(Agent.command(), container=container, share=[folder, BYTECODE])
         self.agent = Agent(command, self.environ)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.control_plane import free_port
 from tests.skupper.modules.host import NAMESPACES, Host
 from tests.skupper.role.sites import Run, Sites
 
@@ -22,8 +23,8 @@ WEST: dict[str, Any] = {
     "skupper_site_link_access": "default",
     "skupper_site_router_access": {
         "bind_host": "127.0.0.1",
-        "inter_router_port": 45671,
-        "edge_port": 45672,
+        "inter_router_port": free_port(),
+        "edge_port": free_port(),
         "subject_alternative_names": ["127.0.0.1"],
     },
 }
@@ -51,6 +52,14 @@ def test_a_link_to_a_host(sites: Sites) -> None:
     assert host.mode(resources / "Secret-east-to-west.yaml") == "600"
     assert "tlsCredentials: east-to-west" in host.read(resources / "Link-east-to-west.yaml")
     assert sites.role().fine().changed == 0
+
+    # The other side's router is asked who is there: nobody is when it does not run.
+    host.run("systemctl", "stop", "skupper-west.service")
+    impatient = {"skupper_site_wait_timeout": 4}
+    alone = sites.role("--limit", "east", "--tags", "verify", east=impatient)
+    alone.refused("Site west does not see the link east-to-west of east (")
+    alone.refused("after 4 s; it sees the sites none. the router does not answer on 127.0.0.1:")
+    host.run("systemctl", "start", "skupper-west.service")
 
     # What is not declared goes when that is asked for, and only then.
     other = {**EAST, "skupper_site_connectors": [], "skupper_site_links": [], "skupper_site_prune": True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from typing import Any
 
 import pytest
 import yaml
@@ -123,6 +124,25 @@ def test_nothing_flows(sites: Sites, server: Server, wrong: str) -> None:
         sites.do("private", "link", link=sites.link())
     sites.start("private")
     until(lambda: greeting(address) == "private", "the other site answers")
+
+
+def test_both_routers_tell_of_their_link(sites: Sites, server: Server) -> None:
+    """Skupper shows the side that was dialled nothing; its router knows who is there."""
+    sites.public()
+    sites.private("private", server, link=sites.link())
+
+    def told(namespace: str) -> Any:
+        return sites.do(namespace, "info")["router"]
+
+    until(lambda: [one["open"] for one in told("private")["links"]] == [True], "the link is open")
+    here, there = told("private"), told("public")
+    role = {"role": "inter-router"}
+    assert here["peers"] == [{"router": there["name"], "direction": "out", **role}]
+    assert there["peers"] == [{"router": here["name"], "direction": "in", **role}]
+    assert there["links"] == [] and here["message"] == there["message"] == ""
+    sites.cut("public")
+    until(lambda: not told("private")["links"][0]["open"], "the link is cut")
+    assert "does not answer on 127.0.0.1:" in told("public")["message"]
 
 
 def test_cut_and_restored(sites: Sites, server: Server) -> None:

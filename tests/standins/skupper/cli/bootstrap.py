@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import zlib
 from datetime import datetime
 from pathlib import Path
 
@@ -186,7 +187,10 @@ def local_access(state: SiteState, bundle: bool = False) -> None:
     """The access for tools on this host."""
     if LOCAL in state["RouterAccess"]:
         return
-    port = 5671 if bundle else free_port(5671)
+    # Tests beside each other share a network, where the first free port is soon another router's.
+    spread = os.environ.get("SKUPPER_STANDIN_LOCAL_PORTS")
+    first = int(spread) + zlib.crc32(state.namespace.encode()) % 1000 if spread else 5671
+    port = 5671 if bundle else free_port(first)
     names = {end: f"{LOCAL}-{end}" for end in ("ca", "server", "client")}
     access = resource(
         "RouterAccess",

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from . import carry
+from . import carry, management
 from .config import LINK_ROLES, Config, Entity, load
 from .framing import Kind, packed
 from .link import Channel, Link
@@ -171,13 +171,37 @@ class Router:
     async def _accept_links(self, name: str, entity: Entity) -> None:
         async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             if entity["role"] not in LINK_ROLES:
-                # Where the real router answers its own tools.
-                await carry.close(reader, writer)
+                with contextlib.suppress(EOFError, OSError, LookupError, ValueError):
+                    await management.serve(reader, writer, self._entities())
+                writer.close()
                 return
             carry.at_once(writer)
             await Link(self, reader, writer, entity["role"], "").run(1)
 
         await self._serve_port(name, entity, take, self.config.server_tls)
+
+    def _entities(self) -> management.Entities:
+        """What the router's management tells of its links."""
+        open_ = {one.name for one in self.links}
+        return {
+            "connection": [
+                {
+                    "container": one.peer,
+                    "role": one.role,
+                    "dir": "out" if one.name else "in",
+                    "opened": True,
+                }
+                for one in self.links
+            ],
+            "connector": [
+                {
+                    "name": name,
+                    "role": entity["role"],
+                    "connectionStatus": "SUCCESS" if name in open_ else "CONNECTING",
+                }
+                for name, entity in self.config["connector"].items()
+            ],
+        }
 
     async def _dial(self, name: str, entity: Entity) -> None:
         said = ""
