@@ -106,7 +106,24 @@ class Cluster:
         task = {"ansible.builtin.include_role": role, "vars": given}
         return run_tasks(self.folder, [{"block": [task], "module_defaults": defaults}], *arguments)
 
-    def found(self, kind: str, version: str = "monitoring.coreos.com/v1") -> list[dict[str, Any]]:
+    def role(self, **variables: Any) -> str:
+        """Run the whole role; there are no nodes, so nothing becomes ready."""
+        given = {
+            "public_chatbot_kubernetes": {"kubeconfig": self.kubeconfig},
+            "public_chatbot_namespace": NAMESPACE,
+            "public_chatbot_image": "registry.example.com/chat/chatbot@sha256:" + "0" * 64,
+            "public_chatbot_api_key": "a-key-of-the-test-alone",
+            "public_chatbot_exposure": "none",
+            "public_chatbot_wait": False,
+            "public_chatbot_monitoring": True,
+            **variables,
+        }
+        role = {"name": "private_ai.chatbot.public_chatbot"}
+        return run_tasks(self.folder, [{"ansible.builtin.include_role": role, "vars": given}])
+
+    def found(
+        self, kind: str, version: str = "monitoring.coreos.com/v1", prefix: str = "private-ai"
+    ) -> list[dict[str, Any]]:
         """The objects of a kind in the namespace."""
         module = {"kubeconfig": self.kubeconfig, "api_version": version, "kind": kind, "namespace": NAMESPACE}
         target = self.folder / "found.json"
@@ -118,7 +135,7 @@ class Cluster:
             ],
         )
         listed: list[dict[str, Any]] = json.loads(target.read_text())
-        return [one for one in listed if one["metadata"]["name"].startswith("private-ai")]
+        return [one for one in listed if one["metadata"]["name"].startswith(prefix)]
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +178,22 @@ def test_with_and_without_the_operator(cluster: Cluster) -> None:
     cluster.monitor(public_chatbot_state="absent")
     assert not cluster.found("PrometheusRule")
     assert not cluster.found("ConfigMap", "v1")
+
+
+def test_the_whole_role_with_monitoring(cluster: Cluster) -> None:
+    cluster.apply(*(definition(kind) for kind in KINDS), wait=True)
+    cluster.role()
+    assert "changed=0" in cluster.role()
+    (pods,) = cluster.found("PodMonitor")
+    (chatbot,) = cluster.found("Deployment", "apps/v1", prefix="chatbot")
+    # What is scraped are the pods that were made, by a port that they have.
+    template = chatbot["spec"]["template"]
+    assert pods["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    (container,) = template["spec"]["containers"]
+    (endpoint,) = pods["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] in [port["name"] for port in container["ports"]]
+    assert cluster.found("PrometheusRule") and cluster.found("ConfigMap", "v1")
+
+    assert "failed=0" in cluster.role(public_chatbot_state="absent")
+    assert not cluster.found("PodMonitor") and not cluster.found("Deployment", "apps/v1", prefix="chatbot")
+    assert "changed=0" in cluster.role(public_chatbot_state="absent")
