@@ -15,6 +15,7 @@ from tests.skupper.on_kubernetes.cluster import Cluster
 from tests.skupper.on_kubernetes.conftest import REAL
 from tests.skupper.on_kubernetes.test_controller import becomes, issue, listener, said, used
 from tests.skupper.traffic.servers import HOST, until
+from tests.standins.skupper.controller import Controller
 from tests.standins.skupper.grant_server import GrantServer
 
 
@@ -30,10 +31,20 @@ def test_a_new_link_is_only_remembered_until_it_is_touched(public: Cluster, priv
     becomes(private, LINK, "token", "Operational", "OK")
 
 
-def test_the_modules_do_not_wait_for_the_resync(public: Cluster, private: Cluster) -> None:
+def test_the_modules_do_not_wait_for_the_resync(
+    public: Cluster, private: Cluster, controller: Controller | None
+) -> None:
+    # The stand-in has no resync any more: who waited for one would wait in vain.
+    if controller is not None:
+        controller.world.rests = True
     token = public.module("skupper_token", name="priv", return_token=True)["token"]
     done = private.module("skupper_link", token=token)
     assert done["links"][0]["operational"] is True, done
+    # Nor does what comes back with a site that is made again.
+    assert private.module("skupper_listener", name="web", port=8000)["changed"]
+    assert private.module("skupper_site", name="priv", state="absent")["changed"]
+    assert not private.module("skupper_site", name="priv").get("failed")
+    becomes(private, LISTENER, "web", "Configured", "OK")
 
 
 def test_a_token_that_fails_is_tried_again_for_ever(public: Cluster, private: Cluster) -> None:

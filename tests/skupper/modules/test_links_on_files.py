@@ -28,9 +28,11 @@ def redemptions(server: GrantServer, token: str) -> int:
     return server.grants[uid].redeemed
 
 
-def test_a_token_is_redeemed_once(host: Host, server: GrantServer) -> None:
+@pytest.mark.parametrize("platform", ["linux", "docker"])
+def test_a_token_is_redeemed_once(host: Host, server: GrantServer, platform: str) -> None:
     token = server.token(allowed=2)
-    options = {**WHERE, "name": "to-public", "token": token}
+    where = {**WHERE, "platform": platform}
+    options = {**where, "name": "to-public", "token": token}
     before = host.fingerprint()
     predicted = host.module("skupper_link", check=True, **options)
     assert predicted["changed"] and predicted["redeemed"]
@@ -50,7 +52,7 @@ def test_a_token_is_redeemed_once(host: Host, server: GrantServer) -> None:
         again = host.module("skupper_link", check=check, **options)
         assert not again["changed"] and not again["redeemed"]
     # Who no longer has the token names the link.
-    assert not host.module("skupper_link", **WHERE, name="to-public")["changed"]
+    assert not host.module("skupper_link", **where, name="to-public")["changed"]
     assert host.fingerprint() == before and redemptions(server, token) == 1
 
     dearer = host.module("skupper_link", **{**options, "cost": 9})
@@ -70,16 +72,24 @@ def test_a_token_is_redeemed_once(host: Host, server: GrantServer) -> None:
     assert host.module("skupper_link", **options, check=True)["redeemed"]
     spent = host.module("skupper_link", **options)
     assert spent["failed"] and "redeemed as often as it may be" in spent["msg"]
-    unknown = host.module("skupper_link", **WHERE, name="to-public")
+    unknown = host.module("skupper_link", **where, name="to-public")
     assert unknown["failed"] and "not as it was made, and no token was given" in unknown["msg"]
     assert host.fingerprint() == before
     another = host.module("skupper_link", **{**options, "token": server.token()})
     assert another["redeemed"] and not host.module("skupper_link", **options)["changed"]
 
-    gone = host.module("skupper_link", **WHERE, name="to-public", state="absent")
+    before = host.fingerprint()
+    leaving = host.module("skupper_link", **where, name="to-public", state="absent", check=True)
+    assert leaving["changed"] and host.fingerprint() == before
+    # A look says the same on every platform, and asks for nothing that was not started.
+    seen = host.module("skupper_info", **where)
+    assert [one["name"] for one in seen["links"]] == ["to-public"] and seen["links"][0]["complete"]
+    assert seen["links"][0]["platform"] == platform and seen["started"] is False and seen["router"] is None
+    gone = host.module("skupper_link", **where, name="to-public", state="absent")
+    assert gone["diff"] == leaving["diff"]
     assert gone["changed"] and gone["links"] == []
     assert host.run("ls", str(INPUT)).stdout == ""
-    assert not host.module("skupper_link", **WHERE, name="to-public", state="absent")["changed"]
+    assert not host.module("skupper_link", **where, name="to-public", state="absent")["changed"]
     for result in (predicted, done, dearer, repaired, gone):
         assert CODE not in str(result) and "BEGIN" not in str(result["diff"])
 

@@ -15,17 +15,17 @@ WHERE: dict[str, Any] = {"platform": "linux", "namespace": "east"}
 
 
 @pytest.mark.parametrize(
-    "platform, module, key, first, second",
+    "platforms, module, key, first, second",
     [
         (
-            "linux",
+            "linux docker",
             "skupper_site",
             "site",
             {"name": "east"},
             {"name": "east", "link_access": "default", "edge": True},
         ),
         (
-            "podman",
+            "podman docker",
             "skupper_listener",
             "listener",
             {"name": "web", "port": 8000},
@@ -58,12 +58,14 @@ WHERE: dict[str, Any] = {"platform": "linux", "namespace": "east"}
     ],
 )
 def test_six_beats(
-    host: Host, platform: str, module: str, key: str, first: dict[str, Any], second: dict[str, Any]
+    host: Host, platforms: str, module: str, key: str, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    def call(**options: Any) -> Any:
-        return host.module(module, platform=platform, namespace="east", **options)
+    for platform in platforms.split():
 
-    six_beats(call, host.fingerprint, first, second, key)
+        def call(platform: str = platform, **options: Any) -> Any:
+            return host.module(module, platform=platform, namespace="east", **options)
+
+        six_beats(call, host.fingerprint, first, second, key)
 
 
 def test_files_are_those_of_the_command(host: Host) -> None:

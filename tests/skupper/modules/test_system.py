@@ -288,12 +288,13 @@ esac
 """
 
 
-def test_controller_is_installed_changed_and_removed(host: Host) -> None:
-    for name, text in (("podman", PODMAN), ("installer", INSTALLER.replace("CLI", host.cli))):
+@pytest.mark.parametrize("platform", ["podman", "docker"])
+def test_controller_is_installed_changed_and_removed(host: Host, platform: str) -> None:
+    for name, text in ((platform, PODMAN), ("installer", INSTALLER.replace("CLI", host.cli))):
         (host.folder / name).write_text(text)
         (host.folder / name).chmod(0o755)
     options: dict[str, Any] = {
-        "platform": "podman",
+        "platform": platform,
         "executable": str(host.folder / "installer"),
         "environ": {"PATH": f"{host.folder}:{host.environ['PATH']}"},
     }

@@ -62,7 +62,11 @@ def test_a_grant_is_reused_while_it_is_good(public: Cluster, tmp_path: Path) -> 
     assert public.get(ACCESS_GRANT, "priv")["metadata"]["uid"] != uid
     assert issue(public, redemptions_allowed=3)["grant"]["redemptions_allowed"] == 3
 
+    before = public.writes()
+    predicted = public.module("skupper_token", name="priv", state="absent", check=True)
+    assert public.writes() == before and public.get(ACCESS_GRANT, "priv")
     gone = public.module("skupper_token", name="priv", state="absent")
+    assert predicted["changed"] and predicted["diff"] == gone["diff"]
     assert gone["changed"] and gone["token"] is None
     assert not public.module("skupper_token", name="priv", state="absent")["changed"]
 
@@ -134,7 +138,11 @@ def test_a_token_is_redeemed_once_and_nothing_of_it_is_left(public: Cluster, pri
     assert dearer["changed"] and not dearer["redeemed"] and private.get(LINK, "priv")["spec"]["cost"] == 5
     assert not private.module("skupper_link", **options, cost=5)["changed"]
 
+    before = private.writes()
+    predicted = private.module("skupper_link", name="priv", state="absent", check=True)
+    assert private.writes() == before and private.get(LINK, "priv") and private.get(SECRET, "priv")
     gone = private.module("skupper_link", name="priv", state="absent")
+    assert predicted["changed"] and predicted["diff"] == gone["diff"]
     assert gone["changed"] and gone["diff"]["before"] == {"Link/priv": "present", "Secret/priv": "present"}
     assert private.client.get(SECRET, private.namespace, "priv") is None
     assert not private.module("skupper_link", name="priv", state="absent")["changed"]

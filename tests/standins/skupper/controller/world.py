@@ -75,6 +75,8 @@ class World:
         self.kube = kube
         self.namespaces = namespaces
         self.resync = resync
+        #: A test that shows that nothing waits for a resync has none meanwhile.
+        self.rests = False
         self.cache: dict[str, dict[Key, Object]] = {kind: {} for kind in WATCHED}
         self.handlers: dict[str, Handler] = {}
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -156,6 +158,8 @@ class World:
 
     def _again(self) -> None:
         self.later(self.resync, self._again)
+        if self.rests:
+            return
         for kind in RESYNCED:
             for key in list(self.cache[kind]):
                 self.later(0, functools.partial(self.look, kind, *key, "RESYNC"))
