@@ -20,11 +20,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import ansible_test_tree
 import importer
 import matrix
+from fast import app_job, fast, lint_jobs, unit_jobs
 from steps import (
     BIN,
     CACHE,
@@ -32,7 +32,6 @@ from steps import (
     MINUTE,
     ROOT,
     Count,
-    Job,
     call,
     count_junit,
     environment,
@@ -44,7 +43,6 @@ from steps import (
     verdict,
 )
 
-APP = ROOT / "chatbot_app"
 TARGETS = ROOT / "tests/integration/targets"
 #: Their sites take the ports that Skupper's sites take on every host, so one follows the other.
 SKUPPER_PORTS = [
@@ -61,47 +59,6 @@ def pytest(name: str, *arguments: str, env: dict[str, str] | None = None, limit:
     command, report = pytest_command(name, *arguments)
     report.unlink(missing_ok=True)
     return judged(call(command, env=env, limit=limit), count_junit(report))
-
-
-def lint_jobs() -> list[Job]:
-    """Every linter once, the longest first."""
-    shells = re.compile(rb"#!\s*/\S*(/|\s)(ba)?sh\b")
-    scripts = [name for name in tracked() if shells.match((ROOT / name).read_bytes()[:64])]
-    return [
-        Job("ansible-lint", ["ansible-lint", "--offline", "--strict"]),
-        Job("mypy, modules and tools", ["mypy"]),
-        Job("mypy, application", ["mypy"], cwd=APP),
-        Job("ruff check", ["ruff", "check", "--no-fix", "."]),
-        Job("ruff format", ["ruff", "format", "--check", "."]),
-        Job("yamllint", ["yamllint", "--strict", *tracked("*.yml", "*.yaml")]),
-        Job("shellcheck", ["shellcheck", "--external-sources", *scripts]),
-        Job("hadolint", ["hadolint", "--config", ".hadolint.yaml", *tracked("*Containerfile")]),
-    ]
-
-
-def pytest_job(name: str, *paths: str, cwd: Path = ROOT, python_path: Path) -> Job:
-    """A pytest run beside others."""
-    command, report = pytest_command(name, *paths)
-    return Job(name, command, cwd=cwd, env={"PYTHONPATH": str(python_path)}, report=report)
-
-
-def app_job() -> Job:
-    """The tests of the chatbot's server."""
-    return pytest_job("app", "tests", cwd=APP, python_path=APP / "src")
-
-
-def unit_jobs() -> list[Job]:
-    """What needs neither root nor containers, the longest first."""
-    plugins = pytest_job("plugins", "tests/unit", python_path=ROOT / "collections")
-    paths = ["tests/docs", "tests/demo_model", "tests/wheel_cache", "tests/training/test_program.py"]
-    files = pytest_job("docs, demo model, wheels, training program", *paths, python_path=ROOT)
-    return [app_job(), plugins, pytest_job("quadlet", "tests/quadlet", python_path=ROOT), files]
-
-
-def fast() -> Count:
-    """Linters and what needs no root, on both processors to the end."""
-    linters, units = lint_jobs(), unit_jobs()
-    return together([linters[0], *units, *linters[1:]])
 
 
 def ansible_test(kind: str, *arguments: str) -> Count:
