@@ -143,10 +143,10 @@ def test_images_and_the_registrys_credentials_reach_the_command(sites: Sites) ->
     given: dict[str, Any] = {
         "skupper_site_image_registry": "registry.example.com/skupper",
         "skupper_site_router_image": "registry.example.com/mine:1",
-        "skupper_site_registry_auth_file": "/root/auth.json",
+        "skupper_site_registry_auth_file": "/srv/auth.json",
     }
     assert tasks(sites, "start.yml", **given).fine().changed == 1
-    environment = "registry.example.com/skupper registry.example.com/mine:1 /root/auth.json"
+    environment = "registry.example.com/skupper registry.example.com/mine:1 /srv/auth.json"
     assert [one for one in said(host) if "start" in one] == [f"system start: {environment}"]
 
 
