@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.chatbot_nodes.deployed import NAME, Deployed, Model
 from tests.cluster.cluster import Cluster
+from tests.cluster.pki import Authority
 
 #: A user of OpenShift's restricted-v2: of the namespace's own range, in no group of the image's.
 USER = 1000680000
@@ -23,10 +25,39 @@ def another(cluster: Cluster, model: Model) -> Iterator[Deployed]:
     one.remove()
 
 
-def test_pods_run_as_the_user_that_openshift_chooses(cluster: Cluster, another: Deployed) -> None:
-    another.play(
-        public_chatbot_platform="openshift", public_chatbot_exposure="none", public_chatbot_replicas=1
-    )
+ASK = """
+import http.client, json, socket, ssl
+trust = ssl.create_default_context(cadata={authority!r})
+way = http.client.HTTPSConnection("127.0.0.1", 5000)
+way.sock = trust.wrap_socket(socket.create_connection(("127.0.0.1", 5000)), server_hostname={name!r})
+question = {{"messages": [{{"role": "user", "content": "Hi"}}], "max_tokens": 12}}
+way.request("POST", "/v1/chat/completions", json.dumps(question), {{"Content-Type": "application/json"}})
+print(way.getresponse().read().decode())
+"""
+
+
+def test_pods_run_as_the_user_that_openshift_chooses_and_serve_tls_to_its_router(
+    cluster: Cluster, another: Deployed, tmp_path: Path
+) -> None:
+    authority, name = Authority(tmp_path), f"{NAME}.{another.namespace}.svc"
+    certificate, key = authority.issue("pods", "pods", addresses=(name,))
+    metadata = {"name": "pods", "namespace": another.namespace}
+    data = {"tls.crt": certificate.read_text(), "tls.key": key.read_text()}
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "stringData": data}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.core.create_namespace({"metadata": {"name": another.namespace, "labels": labels}})
+    cluster.apply({**secret, "metadata": metadata})
+    trusted = authority.certificate_file.read_text()
+    with cluster.crds("openshift"):
+        another.play(
+            public_chatbot_platform="openshift",
+            public_chatbot_route_termination="reencrypt",
+            public_chatbot_route_pod_tls_secret="pods",
+            public_chatbot_route_destination_ca=trusted,
+            public_chatbot_replicas=1,
+            # No router is here that would take up the Route.
+            public_chatbot_wait=False,
+        )
     # What the admission of restricted-v2 adds to a pod that leaves it open.
     chosen = {"runAsUser": USER, "runAsGroup": 0, "fsGroup": USER}
     another.patch({"template": {"spec": {"securityContext": chosen}}})
@@ -36,12 +67,7 @@ def test_pods_run_as_the_user_that_openshift_chooses(cluster: Cluster, another: 
         "import os; print(os.getuid(), os.getgid()); open('/run/chatbot/key').read(); open('/tmp/a', 'w')"
     )
     assert another.in_pod(pod.metadata.name, program).split() == [str(USER), "0"]
-    ask = (
-        "import json, urllib.request as u; r = u.Request('http://127.0.0.1:5000/v1/chat/completions', "
-        'json.dumps({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 12}).encode(), '
-        "{'Content-Type': 'application/json'}); print(u.urlopen(r).read().decode())"
-    )
-    assert "The model" in another.in_pod(pod.metadata.name, ask)
+    assert "The model" in another.in_pod(pod.metadata.name, ASK.format(authority=trusted, name=name))
 
 
 class Load:
