@@ -179,15 +179,23 @@ def on_cluster(name: str, *paths: str, options: tuple[str, ...] = ()) -> Count:
 
 def skupper() -> Count:
     """In two processes, which wait more than they work; a given cluster has only one of what tests change."""
-    rest = ["tests/skupper", "--ignore=tests/skupper/extended"]
+    rest = ["tests/skupper", "--ignore=tests/skupper/extended", "-m", "not extended"]
     if os.environ.get("SKUPPER_TEST_KUBECONFIG"):
         return on_cluster("skupper", *rest)
     if built := cluster_programs():
         return verdict(built)
     rest += [f"--ignore={path}" for path in SKUPPER_PORTS]
     with ThreadPoolExecutor() as pool:
-        ports = pool.submit(pytest, "skupper-ports", *SKUPPER_PORTS)
+        ports = pool.submit(pytest, "skupper-ports", *SKUPPER_PORTS, "-m", "not extended")
         return pytest("skupper", *rest) + ports.result()
+
+
+def skupper_extended() -> Count:
+    """The habits that take minutes, and what of the role's tests has been left out above."""
+    habits = on_cluster("skupper-extended", "tests/skupper/extended")
+    return habits + pytest(
+        "skupper-rest", "tests/skupper", "--ignore=tests/skupper/extended", "-m", "extended"
+    )
 
 
 def systemd_host() -> Count:
@@ -259,7 +267,7 @@ STEPS = {
     ),
     "skupper-extended": Step(
         "Skupper: the habits that take minutes",
-        lambda: on_cluster("skupper-extended", "tests/skupper/extended"),
+        skupper_extended,
         group="extended",
     ),
     "skupper-scenario": Step(
@@ -269,7 +277,12 @@ STEPS = {
     ),
     "public-chatbot": Step(
         "The chatbot's objects on a real API server",
-        lambda: on_cluster("public-chatbot", "tests/public_chatbot"),
+        lambda: on_cluster("public-chatbot", "tests/public_chatbot", "-m", "not extended"),
+    ),
+    "public-chatbot-extended": Step(
+        "The same: Route and Gateway, runs cut short and by part, the inventory for kind",
+        lambda: on_cluster("public-chatbot-extended", "tests/public_chatbot", "-m", "extended"),
+        group="extended",
     ),
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "monitoring": Step(

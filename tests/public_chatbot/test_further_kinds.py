@@ -11,6 +11,8 @@ from tests.public_chatbot.kinds import kinds
 from tests.public_chatbot.place import Object, Place, Play
 from tests.public_chatbot.test_role import IMAGE, KEY, RUN
 
+pytestmark = pytest.mark.extended
+
 WAYS: dict[str, tuple[str, Object]] = {
     # That it is one is found out, and with it the way of exposure.
     "openshift": ("Route", {}),

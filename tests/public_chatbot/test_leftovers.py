@@ -41,6 +41,7 @@ def test_monitoring_that_is_not_wanted_any_more_goes(place: Place) -> None:
     assert place.get("ConfigMap", "private-ai-dashboard") is None
 
 
+@pytest.mark.extended
 def test_what_openshift_built_goes_with_another_source_of_the_image(
     place: Place, place_client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

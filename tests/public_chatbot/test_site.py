@@ -19,6 +19,8 @@ import yaml
 from tests.public_chatbot.place import ROOT, Object, Place, environ
 from tests.public_chatbot.test_role import IMAGE, KEY
 
+pytestmark = pytest.mark.extended
+
 PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 #: What no kubelet is here for.
 PAGE = ["--skip-tags", "verify"]

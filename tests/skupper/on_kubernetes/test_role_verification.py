@@ -87,6 +87,7 @@ def test_a_side_that_does_not_see_the_link_is_named(sites: Sites) -> None:
     run.refused("Site cluster does not see the link far of priv (0) after 10 s; it sees the sites none")
 
 
+@pytest.mark.extended
 def test_what_is_not_declared_goes_only_when_that_is_asked_for(
     public: Cluster, private: Cluster, host: Host
 ) -> None:

@@ -74,6 +74,7 @@ def test_up_down_and_never_a_wrong_one(sites: Sites) -> None:
     assert host.run(COMMAND).stdout == "2.2.1\n"
 
 
+@pytest.mark.extended
 def test_a_template_of_a_url_and_a_place_of_the_user(sites: Sites) -> None:
     host = sites.host
     given = release(host.folder, "2.2.1")

@@ -108,6 +108,7 @@ def test_the_firewall_is_opened_only_when_that_is_asked_for(sites: Sites) -> Non
     assert said(host)[5:] == ["firewall-cmd --permanent --list-ports"]
 
 
+@pytest.mark.extended
 def test_an_ordinary_user_needs_no_login(sites: Sites) -> None:
     host = sites.host
     ana = {"user_uid": 1000, "user_id": "ana", "user_dir": "/srv/ana"}
@@ -181,7 +182,7 @@ def test_the_observer_asks_who_looks(sites: Sites) -> None:
     assert "oci://quay.io/skupper/helm/network-observer" in release and "--version=2.2.1" in release
 
 
-@pytest.mark.parametrize("platform", ["podman", "docker"])
+@pytest.mark.parametrize("platform", ["podman", pytest.param("docker", marks=pytest.mark.extended)])
 def test_a_fresh_host_with_containers_is_predicted(sites: Sites, platform: str) -> None:
     host = sites.host
     (host.folder / platform).write_text(
