@@ -287,7 +287,12 @@ STEPS = {
     "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
     "monitoring": Step(
         "Alerts and dashboard in a real Prometheus, status, support bundle",
-        lambda: on_cluster("monitoring", "tests/monitoring", "tests/status"),
+        lambda: on_cluster("monitoring", "tests/monitoring", "tests/status", "-m", "not extended"),
+    ),
+    "monitoring-extended": Step(
+        "The whole role with its monitoring on a real API server",
+        lambda: on_cluster("monitoring-extended", "tests/monitoring", "-m", "extended"),
+        group="extended",
     ),
     "awx": Step(
         "awx_setup.yml before a stand-in of AWX",

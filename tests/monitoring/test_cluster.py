@@ -180,6 +180,7 @@ def test_with_and_without_the_operator(cluster: Cluster) -> None:
     assert not cluster.found("ConfigMap", "v1")
 
 
+@pytest.mark.extended
 def test_the_whole_role_with_monitoring(cluster: Cluster) -> None:
     cluster.apply(*(definition(kind) for kind in KINDS), wait=True)
     cluster.role()
