@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.conftest import browser, libraries, tab  # noqa: F401 - fixtures of the browser's tests
-from tests.converter.conftest import distilled, sdist  # noqa: F401 - the layout of the default model
+from tests.converter.conftest import distilled, sdist  # noqa: F401 - fixtures: the layout of the default model
 from tests.pipeline.host import CONVERSION, REPOSITORY, demo_files
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub

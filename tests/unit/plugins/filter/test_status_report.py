@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import pwd
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,27 @@ ALL = [
 ]
 
 
+class Watched(Host):
+    """A host of which is seen whom it has asked, and with which headers."""
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        podman: PodmanClient,
+        get: Callable[[str, Mapping[str, str]], tuple[int, str]],
+        asked: list[tuple[str, Mapping[str, str]]],
+    ) -> None:
+        super().__init__(params, podman, get)
+        self.asked = asked
+
+
 def host(
     tmp_path: Path,
     containers: list[dict[str, Any]] | None,
     answers: Mapping[str, tuple[int, str]],
     served: bool = True,
     **more: Any,
-) -> Host:
+) -> Watched:
     """A host with these containers (None: no Podman) whose addresses answer so; others refuse.
 
     :param served: whether the model server has a Python that tells its packages.
@@ -91,9 +105,7 @@ def host(
         **more,
     }
     (tmp_path / "api-key").write_text(KEY + "\n")
-    made = Host(params, PodmanClient(podman), get)
-    made.asked = asked  # type: ignore[attr-defined]  # for the test alone
-    return made
+    return Watched(params, PodmanClient(podman), get, asked)
 
 
 ANSWERS = {
@@ -122,7 +134,7 @@ def test_everything_is_up(tmp_path: Path) -> None:
         "how": "0.0.0.0:8080",
     } in facts["access"]
     assert not facts["problems"]
-    asked = dict(one.asked)  # type: ignore[attr-defined]  # for the test alone
+    asked = dict(one.asked)
     assert asked["http://g/gateway/status"] == {"Authorization": f"Bearer {KEY}"}
     assert not asked["http://c/healthz"], "the key goes to the gateway and to nobody else"
     assert KEY not in json.dumps(facts)
@@ -214,7 +226,7 @@ def test_a_refused_key_is_a_problem_not_an_outage(tmp_path: Path) -> None:
 def test_a_key_that_is_given_goes_to_the_gateway_alone(tmp_path: Path) -> None:
     one = host(tmp_path, ALL, ANSWERS, api_key="one-key-of-the-owner", api_key_file=str(tmp_path / "none"))
     assert states(one.facts())["gateway answers"] == "up"
-    sent = {url: dict(headers) for url, headers in one.asked if headers}  # type: ignore[attr-defined]  # as above
+    sent = {url: dict(headers) for url, headers in one.asked if headers}
     assert sent == {"http://g/gateway/status": {"Authorization": "Bearer one-key-of-the-owner"}}
 
 
@@ -230,7 +242,7 @@ def test_a_side_that_is_elsewhere_is_not_asked(tmp_path: Path) -> None:
     facts = one.facts()
     assert {part["side"] for part in facts["parts"]} == {"public"}
     assert facts["gateway"] is None
-    assert not [url for url, _headers in one.asked if "/gateway/" in url]  # type: ignore[attr-defined]  # as above
+    assert not [url for url, _headers in one.asked if "/gateway/" in url]
 
 
 def test_where_things_are_kept() -> None:
