@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import typing as t
 
 from .files import Checksums, copy_file, sha256_of, write_file
@@ -165,19 +164,21 @@ class Store:
         """Make ``dest`` another name of the same file; return whether that is possible here."""
         if not os.stat(src).st_mode & 0o004:
             return False
-        temporary = tempfile.mkdtemp(prefix=".link.", dir=os.path.dirname(dest))
+        # Always the same name, so that one that a killed run left is in nobody's way, and goes.
+        temporary = os.path.join(os.path.dirname(dest), f".{MODEL}.link")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         try:
-            name = os.path.join(temporary, MODEL)
-            try:
-                os.link(src, name)
-            except OSError as error:
-                if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
-                    return False
-                raise
-            os.replace(name, dest)
-            return True
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            os.link(src, temporary)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+                return False
+            raise
+        os.replace(temporary, dest)
+        # Where both were names of the same file already, replacing does nothing.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        return True
 
     def found(self) -> list[tuple[str, float]]:
         """Return the models that are complete, with their times."""

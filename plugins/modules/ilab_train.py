@@ -346,15 +346,19 @@ def run_present(module: AnsibleModule, client: PodmanClient, places: Places, wor
     now = record.read(current)
     before = record.inputs_of(now)
     drift = record.drift(current, now, sha256) if now else {}
-    changed = before != wanted or bool(drift) or current != places.dest
+    stale = before != wanted or bool(drift) or current != places.dest
+    left = [] if stale else run.left_over(places, work, wanted)
     result: dict[str, t.Any] = {
-        "changed": changed,
+        "changed": stale or bool(left),
         "path": places.dest,
         "training": now,
         "drift": drift,
         "diff": {"before": {**before, **({"drift": drift} if drift else {})}, "after": wanted},
     }
-    if changed:
+    if left:
+        result["diff"]["before"]["left by a run that was cut"] = left
+    progress = Progress(params["progress_file"], f"training {params['name']}")
+    if stale:
         need = model.estimate(
             base, params["max_batch_len"], params["dtype"], params["keep_checkpoints"], params["device"]
         )
@@ -365,13 +369,15 @@ def run_present(module: AnsibleModule, client: PodmanClient, places: Places, wor
         if not client.exists("image", params["image"]):
             raise ValueError(f"the image {params['image']} does not exist; build it first (podman_image)")
         run.check_room(params, need, places, work)
-        progress = Progress(params["progress_file"], f"training {params['name']}")
+    if result["changed"] and not module.check_mode:
         with Lock(places.lock, params["lock_timeout"], progress.say):
             # A run that was cut or waited for may have made it.
             recover(places)
             now = record.read(places.dest)
             if not now or record.inputs_of(now) != wanted or record.drift(places.dest, now, sha256_of):
                 now = run.train(client, params, wanted, places, work, progress)
+            else:
+                run.tidy(places, work, wanted)
             result["training"] = now
         if progress.problem:
             module.warn(progress.problem)

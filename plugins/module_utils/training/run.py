@@ -196,23 +196,38 @@ def _size_of(folder: str) -> int:
 def prepare_work(work: str, inputs: t.Mapping[str, t.Any], rootless: bool) -> None:
     """Make the directory of checkpoints; what is left in it counts only for the very same inputs."""
     marker, digest = os.path.join(work, MARKER), record.digest(inputs)
-    if os.path.isdir(work):
-        try:
-            with open(marker, encoding="ascii", errors="replace") as stream:
-                same = stream.read().strip() == digest
-        except OSError:
-            same = False
-        if not same:
-            if os.listdir(work) and not os.path.isfile(marker):
-                raise ValueError(
-                    f"checkpoint_dir {work!r} holds files that are not of a training; name a directory of "
-                    "its own"
-                )
-            _clear_work(work)
+    if os.path.isdir(work) and not _is_for(work, inputs):
+        if os.listdir(work) and not os.path.isfile(marker):
+            raise ValueError(
+                f"checkpoint_dir {work!r} holds files that are not of a training; name a directory of its own"
+            )
+        _clear_work(work)
     os.makedirs(work, mode=0o755, exist_ok=True)
     if not os.path.isfile(marker):
         write_file(marker, f"{digest}\n".encode(), 0o644)
     hand_over(work, rootless)
+
+
+def _is_for(work: str, inputs: t.Mapping[str, t.Any]) -> bool:
+    """Return whether a directory of checkpoints is for these inputs."""
+    try:
+        with open(os.path.join(work, MARKER), encoding="ascii", errors="replace") as stream:
+            return stream.read().strip() == record.digest(inputs)
+    except OSError:
+        return False
+
+
+def left_over(places: Places, work: str, inputs: t.Mapping[str, t.Any]) -> list[str]:
+    """Return what runs left beside a model that is trained; checkpoints for other inputs do not count."""
+    found = [path for path in (places.old, places.staging, places.lock) if os.path.lexists(path)]
+    return [*found, work] if _is_for(work, inputs) else found
+
+
+def tidy(places: Places, work: str, inputs: t.Mapping[str, t.Any]) -> None:
+    """Remove it; the lock goes when it is given back."""
+    clear(places)
+    if _is_for(work, inputs):
+        _clear_work(work)
 
 
 def _clear_work(work: str) -> None:

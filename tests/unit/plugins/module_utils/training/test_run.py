@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import types
 import typing as t
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.tool import result_of, tool_argv
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.watch import Finished, Progress
 from ansible_collections.private_ai.chatbot.plugins.module_utils.training import model, run
+from ansible_collections.private_ai.chatbot.plugins.modules import ilab_train
 
 PARAMS: dict[str, t.Any] = {
     "dest": "/srv/trained/own",
@@ -209,9 +211,22 @@ class Training:
         run.prepare_work(str(self.work), INPUTS, False)
         (self.work / "checkpoint").write_text("x")
 
+        monkeypatch.setattr(ilab_train.inputs, "wanted", lambda params, sha256: ({}, INPUTS))
+        monkeypatch.setattr(ilab_train.model, "estimate", lambda *_: model.Need(1, 1, 1))
+        monkeypatch.setattr(ilab_train, "check_data", lambda *_: None)
+
     def run(self) -> None:
         places, nobody = Places(str(self.dest)), t.cast(t.Any, None)
         run.train(nobody, self.params, INPUTS, places, str(self.work), Progress(None, ""))
+
+    def module(self, check_mode: bool = False) -> dict[str, t.Any]:
+        """A run of the module, which looks first."""
+        own = {"checksum_cache": None, "verify": "full", "progress_file": None, "lock_timeout": 0}
+        module = types.SimpleNamespace(params={**self.params, **own}, check_mode=check_mode)
+        podman = types.SimpleNamespace(exists=lambda *_: True)
+        return ilab_train.run_present(
+            t.cast(t.Any, module), t.cast(t.Any, podman), Places(str(self.dest)), str(self.work)
+        )
 
     def done(self) -> bool:
         """Whether the new model is there, whole; otherwise it is the one before."""
@@ -233,6 +248,30 @@ def test_killed_while_it_ends(cut_everywhere: t.Callable[..., int], monkeypatch:
         assert training.done() or (training.work / "checkpoint").exists()
         training.run()
         assert training.done() and not training.work.exists()
+
+    assert cut_everywhere(prepare, look) >= 10
+
+
+def test_killed_after_it_ended(cut_everywhere: t.Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left beside a model that is as it should be goes, too, and nothing is trained for that."""
+    training: Training
+
+    def prepare(folder: Path) -> t.Callable[[], t.Any]:
+        nonlocal training
+        training = Training(folder, monkeypatch, MADE)
+        return training.module
+
+    def look() -> None:
+        folder, done = training.dest.parent, training.done()
+        # Of checkpoints that went, an empty directory may be left: it says no more whose it was.
+        if done and training.work.exists() and not os.listdir(training.work):
+            training.work.rmdir()
+        left, made = set(os.listdir(folder)) - {"own"}, training.dest.stat().st_ino
+        assert training.module(check_mode=True)["changed"] == (not done or bool(left))
+        assert training.module()["changed"] == (not done or bool(left))
+        assert training.done() and os.listdir(folder) == ["own"]
+        assert not done or training.dest.stat().st_ino == made
+        assert not training.module(check_mode=True)["changed"]
 
     assert cut_everywhere(prepare, look) >= 10
 
