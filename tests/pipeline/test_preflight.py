@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.host import Host, changed
+from tests.pipeline.host import ROOT, Host, changed
 
 PETABYTE = 10**15
 ROLE = {"ansible.builtin.import_role": {"name": "private_ai.chatbot.private_model"}}
@@ -77,6 +77,19 @@ def test_a_port_in_use(host: Host, taken: int, variable: str) -> None:
         rf"\(`ss -ltnp 'sport = :{taken}'` names it\)\. "
         rf"Remedy: stop that program or set {variable}\.",
         **variables,
+    )
+
+
+@pytest.mark.parametrize("variable", ["public_chatbot_port", "public_chatbot_metrics_port"])
+def test_a_port_of_the_page_in_use_on_a_machine_for_both_sides(host: Host, taken: int, variable: str) -> None:
+    """The private side is not touched for a page that could not be shown."""
+    groups = json.loads(host.inventory.read_text())
+    host.inventory.write_text(json.dumps({**groups, "public": {"hosts": {"localhost": {}}}}))
+    refused(
+        host,
+        rf"Port {taken} on 127\.0\.0\.1 is in use by another program .* or set {variable}\.",
+        ROOT / "playbooks/site.yml",
+        **{variable: taken, "__public_chatbot_running": []},
     )
 
 
