@@ -52,9 +52,8 @@ options:
     type: str
     default: http://127.0.0.1:8080
   skupper_directory:
-    description: Where Skupper keeps its namespaces on this host.
+    description: Where Skupper keeps its namespaces on this host. Without it, where it does for this user.
     type: path
-    default: /var/lib/skupper/namespaces
   timeout:
     description: Seconds that a part may take to answer.
     type: int
@@ -129,14 +128,12 @@ problems:
   sample: []
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient
 from ansible_collections.private_ai.chatbot.plugins.module_utils.status.collect import (
     Host,
-    default_data_directory,
     fetch,
+    settled,
 )
 
 
@@ -156,15 +153,13 @@ def main() -> None:
             "gateway_url": {"type": "str", "default": "http://127.0.0.1:8000"},
             "gateway_metrics_url": {"type": "str", "default": "http://127.0.0.1:8404/metrics"},
             "chatbot_url": {"type": "str", "default": "http://127.0.0.1:8080"},
-            "skupper_directory": {"type": "path", "default": "/var/lib/skupper/namespaces"},
+            "skupper_directory": {"type": "path"},
             "timeout": {"type": "int", "default": 5},
         },
         mutually_exclusive=[("api_key", "api_key_file")],
         supports_check_mode=True,
     )
-    params = dict(module.params)
-    params["data_directory"] = params["data_directory"] or default_data_directory()
-    params["api_key_file"] = params["api_key_file"] or os.path.join(params["data_directory"], "api-key")
+    params = settled(dict(module.params))
     host = Host(params, PodmanClient(module.run_command), fetch(params["timeout"]))
     module.exit_json(changed=False, **host.facts())
 

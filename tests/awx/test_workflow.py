@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 
 from tests.playbook import ROOT, run_playbook
@@ -54,6 +55,25 @@ def test_the_link_takes_up_what_the_sides_left_out(network: Path) -> None:
     found = listed(network, NODES["link"])
     assert found >= LINK | {"What runs the site"}
     assert "Verification" not in found
+
+
+def test_the_hosts_of_the_how_to_are_joined() -> None:
+    """As inventories/hybrid joins its own: without these variables the link's step has nothing to do."""
+    page = (ROOT / "docs/how-to/from-awx.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^ *```yaml\n( *# hosts\.yml\n.*?)^ *```", page, flags=re.M | re.S)
+    known: dict[str, Any] = {}
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        known |= yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    for side, hosts in yaml.safe_load(block)["awx_setup_hosts"].items():
+        (given,) = hosts.values()
+        text = (ROOT / f"inventories/hybrid/group_vars/{side}/main.yml").read_text(encoding="utf-8")
+        for name, value in yaml.safe_load(text).items():
+            # The cluster is that of the credential; a template's value is another file's.
+            if name.startswith("skupper_site_") and name != "skupper_site_kubernetes":
+                assert given.get(name) == value or ("{{" in str(value) and name in given), name
+        ours = {name: value for name, value in given.items() if not name.startswith("ansible_")}
+        result = ArgumentSpecValidator({name: known[name] for name in ours}).validate(ours)
+        assert not result.error_messages
 
 
 def test_the_verification_is_a_step_of_its_own() -> None:

@@ -17,7 +17,8 @@ from tests.docs.commands import ROOT, Command, commands
 
 PAGES = sorted(
     path
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("roles/*/README.md")]
+    for pattern in ("*.md", "docs/**/*.md", "roles/*/README.md", "execution-environment/README.md")
+    for path in ROOT.glob(pattern)
     if path.name != "CHANGELOG.md"
 )
 #: Programs of the system and of others, which the documents may use.

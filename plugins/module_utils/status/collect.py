@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ..podman.client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
 from ..podman.cni import network_of, published
+from ..skupper.namespaces import data_home
 from ..store import Store
 from .host_metrics import certificates, not_after
 
@@ -273,3 +274,16 @@ def default_data_directory(uid: int | None = None) -> str:
     if user == 0:
         return "/var/lib/private-ai"
     return os.path.join(pwd.getpwuid(user).pw_dir, ".local/share/private-ai")
+
+
+def settled(params: Facts, uid: int | None = None, environ: t.Mapping[str, str] = os.environ) -> Facts:
+    """Return the module's options with the paths that were left out, as they are for this user."""
+    user = os.geteuid() if uid is None else uid
+    data = params["data_directory"] or default_data_directory(user)
+    return {
+        **params,
+        "data_directory": data,
+        "api_key_file": params["api_key_file"] or os.path.join(data, "api-key"),
+        "skupper_directory": params["skupper_directory"]
+        or os.path.join(data_home(user, environ), "namespaces"),
+    }

@@ -18,6 +18,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client i
 from ansible_collections.private_ai.chatbot.plugins.module_utils.status.collect import (
     Host,
     default_data_directory,
+    settled,
 )
 
 KEY = "pai_key-of-the-test-0001"
@@ -249,6 +250,15 @@ def test_where_things_are_kept() -> None:
     assert default_data_directory(0) == "/var/lib/private-ai"
     somebody = next(one for one in pwd.getpwall() if one.pw_uid)
     assert default_data_directory(somebody.pw_uid) == f"{somebody.pw_dir.rstrip('/')}/.local/share/private-ai"
+    left_out = {"data_directory": None, "api_key_file": None, "skupper_directory": None}
+    assert settled(left_out, somebody.pw_uid, {}) == {
+        "data_directory": default_data_directory(somebody.pw_uid),
+        "api_key_file": f"{default_data_directory(somebody.pw_uid)}/api-key",
+        "skupper_directory": f"{somebody.pw_dir.rstrip('/')}/.local/share/skupper/namespaces",
+    }
+    assert settled(left_out, 0, {})["skupper_directory"] == "/var/lib/skupper/namespaces"
+    given = {"data_directory": "/d", "api_key_file": "/k", "skupper_directory": "/s"}
+    assert settled(given, 0, {}) == given
 
 
 def test_screen_says_which_half(tmp_path: Path) -> None:
