@@ -20,17 +20,29 @@ from tests.packaging.test_packaging import ROLES, TYPES, load
 DEEPSEEK = "playbooks/vars/deepseek.yml"
 
 
-def quickstart(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run it in a directory where installing does nothing and ansible-playbook repeats its arguments."""
-    stand_ins = {"tools/bootstrap.sh": "echo installed", ".venv/bin/ansible-playbook": 'echo "play $*"'}
+#: A play that says on what it is, and ends when somebody has seen that.
+PATIENT = """
+echo 'compiling, 3 of 9' >>"$PRIVATE_AI_PROGRESS_FILE"
+until [ -e seen ] || [ $((tries += 1)) -gt 600 ]; do sleep 0.1; done
+[ -e seen ] && echo 'seen before the end'
+"""
+
+
+def prepared(folder: Path, play: str = 'echo "play $*"') -> list[str]:
+    """The command, in a directory where installing does nothing; ansible-playbook repeats its arguments."""
+    stand_ins = {"tools/bootstrap.sh": "echo installed", ".venv/bin/ansible-playbook": play}
     for name, does in stand_ins.items():
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text(f"#!/bin/sh\n{does}\n")
         (folder / name).chmod(0o755)
     shutil.copy(ROOT / "tools/quickstart.sh", folder / "tools")
+    return [str(folder / "tools/quickstart.sh")]
+
+
+def quickstart(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
     env = {"PATH": os.environ["PATH"], **variables}
-    command = [str(folder / "tools/quickstart.sh")]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(prepared(folder), env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_model_that_it_does_not_know(tmp_path: Path) -> None:
@@ -54,6 +66,18 @@ def test_what_the_large_model_costs_is_said_before_anything_is_done(tmp_path: Pa
     for word, unit in {"download": "GB", "disk": "GB", "memory": "GB", "time": "minutes"}.items():
         assert re.search(rf"^  {word} .*\d+(\.\d+)? {unit}\b", before, flags=re.M), f"{word}: {before}"
     assert f"play -i inventories/quickstart site.yml -e @{DEEPSEEK} --diff\n" in after
+
+
+def test_a_long_step_is_seen_while_it_runs(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"]}
+    with subprocess.Popen(prepared(tmp_path, PATIENT), env=env, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        said = []
+        for line in running.stdout:
+            said.append(line)
+            if line == "    ... compiling, 3 of 9\n":
+                (tmp_path / "seen").touch()
+    assert running.returncode == 0 and said[-1] == "seen before the end\n", said
 
 
 def test_variables_of_the_large_model_are_options_of_the_roles() -> None:
