@@ -46,7 +46,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 15, what: str = ""
 class Replica:
     """One paced stand-in."""
 
-    def __init__(self, rate: float, tokens: int) -> None:
+    def __init__(self, rate: float, tokens: int, keep_alive: int = 0) -> None:
         self.port, self.stats_port = free_ports(2)
         self.arguments = [
             sys.executable,
@@ -56,6 +56,7 @@ class Replica:
             f"--rate={rate}",
             f"--tokens={tokens}",
             "--limit-concurrency=2",
+            f"--keep-alive={keep_alive}",
             f"--api-key={INNER_KEY}",
         ]
         self.start()

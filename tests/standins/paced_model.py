@@ -8,7 +8,7 @@ Bearer key, `GET /` without a key, no keep-alive, 400 for a request id that is n
 caller left; an unstreamed answer runs to its end.
 
     python tests/standins/paced_model.py --port P [--stats-port S] [--rate 20] [--tokens 1200]
-        [--limit-concurrency 2] [--api-key K]
+        [--limit-concurrency 2] [--keep-alive 0] [--api-key K]
 
 `GET /_stats` on the second port: {"open_streams", "started", "finished", "cancelled", "rejected", "order",
 "closed_after_tokens"}.
@@ -176,7 +176,7 @@ async def serve(options: argparse.Namespace) -> None:
                 model,
                 port=options.port,
                 limit_concurrency=options.limit_concurrency,
-                timeout_keep_alive=0,
+                timeout_keep_alive=options.keep_alive,
                 **settings,
             )
         )
@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20.0, help="tokens a second")
     parser.add_argument("--tokens", type=int, default=1200, help="tokens of an answer")
     parser.add_argument("--limit-concurrency", type=int, help="2, as ilab has it; none when left out")
+    parser.add_argument("--keep-alive", type=int, default=0, help="seconds; 0, as ilab has it")
     parser.add_argument("--api-key")
     asyncio.run(serve(parser.parse_args()))
 
