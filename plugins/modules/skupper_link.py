@@ -59,9 +59,9 @@ options:
   probe:
     description:
       - Whether to ask the token's server first, without redeeming.
-      - With V(auto) a definite answer (refused, wrong certificate, 403, 404) ends the module before anything
-        is changed; a server that cannot be asked from where the module runs is a warning on Kubernetes, where
-        the controller asks.
+      - With V(auto) a definite answer (refused, no TLS, wrong certificate, 4xx but 405) ends the module
+        before anything is changed; a server that cannot be asked from where the module runs is a warning on
+        Kubernetes, where the controller asks.
       - V(required) needs a good answer, V(none) asks nothing.
     type: str
     choices: [auto, required, none]

@@ -156,6 +156,11 @@ def probe(token: t.Mapping[str, t.Any], limit: float = PROBE_LIMIT) -> Probe:
         return Probe(
             False, f"{place} shows a certificate that the token's CA did not sign: {error.verify_message}"
         )
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError) as error:
+        # Cut, not answered: a proxy between may have done that to us alone.
+        return Probe(None, f"{place} cannot be asked from here: {error}")
+    except ssl.SSLError as error:
+        return Probe(False, f"{place} answers, but not with TLS: {error.reason or error}")
     except ConnectionRefusedError:
         return Probe(False, f"{place} refuses connections")
     except (socket.timeout, TimeoutError):
@@ -164,6 +169,7 @@ def probe(token: t.Mapping[str, t.Any], limit: float = PROBE_LIMIT) -> Probe:
         return Probe(None, f"{place} cannot be asked from here: {error}")
     finally:
         connection.close()
-    if answer.status in (403, 404):
+    # 405 is what a grant server says to all but a POST.
+    if 400 <= answer.status < 500 and answer.status != 405:
         return Probe(False, f"{place} answered {answer.status}: {said or answer.reason}")
     return Probe(True)

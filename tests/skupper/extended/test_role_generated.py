@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.skupper.modules.host import NAMESPACES, ROOT
 from tests.skupper.on_kubernetes.cluster import Cluster
 from tests.skupper.on_kubernetes.conftest import controller
@@ -14,8 +16,10 @@ __all__ = ["controller", "server", "sites"]
 
 
 def test_a_generated_link_where_the_tokens_server_is_out_of_reach(
-    sites: Sites, cluster: Cluster, controller: Controller
+    sites: Sites, cluster: Cluster, controller: Controller | None
 ) -> None:
+    if controller is None:
+        pytest.skip("the server of a given cluster's controller is not ours to stop")
     host = sites.host
     del sites.places["west"]
     assert controller.grants.server is not None

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import http.client
 import socket
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -83,6 +86,27 @@ def token(url: str, ca: str = "") -> dict[str, Any]:
     return {"spec": {"url": url, "ca": ca}}
 
 
+@contextlib.contextmanager
+def answering(text: str) -> Iterator[int]:
+    """A port where the first one who asks is answered so, without TLS."""
+
+    def serve(server: socket.socket) -> None:
+        with server.accept()[0] as asker:
+            asker.recv(4096)
+            asker.sendall(text.encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=[server])
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+def plain_connection(*where: Any, timeout: float, context: Any) -> http.client.HTTPConnection:
+    """In the place of one with TLS."""
+    return http.client.HTTPConnection(*where, timeout=timeout)
+
+
 def test_probe_says_no_only_when_it_is_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tokens.probe(token("http://a/x")) == tokens.Probe(False, "its URL is not https")
     assert tokens.probe(token("https://a/x", CA)) == tokens.Probe(False, "its CA is not a certificate")
@@ -101,6 +125,21 @@ def test_probe_says_no_only_when_it_is_sure(monkeypatch: pytest.MonkeyPatch) -> 
         broken = tokens.probe(token(f"https://127.0.0.1:{odd.getsockname()[1]}/x"))
         thread.join()
     assert broken.good is None and "cannot be asked from here" in broken.reason
+    with answering("HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        plain = tokens.probe(token(f"https://127.0.0.1:{port}/x"))
+    assert plain.good is False and "answers, but not with TLS" in plain.reason
+
+
+@pytest.mark.parametrize("status, good", [(200, True), (405, True), (503, True), (401, False), (410, False)])
+def test_probe_takes_4xx_for_an_answer(monkeypatch: pytest.MonkeyPatch, status: int, good: bool) -> None:
+    monkeypatch.setattr(
+        tokens.ssl, "create_default_context", lambda cadata: tokens.ssl._create_unverified_context()
+    )
+    monkeypatch.setattr(tokens.http.client, "HTTPSConnection", plain_connection)
+    with answering(f"HTTP/1.1 {status} Said\r\nContent-Length: 4\r\n\r\ngone") as port:
+        found = tokens.probe(token(f"https://127.0.0.1:{port}/x"))
+    expected = "" if good else f"127.0.0.1:{port} answered {status}: gone"
+    assert found == tokens.Probe(good, expected)
 
 
 @pytest.mark.parametrize("text, seconds", [("15m", 900), ("1h30m", 5400), ("90s", 90), ("2h", 7200)])
