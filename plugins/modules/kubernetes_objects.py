@@ -174,6 +174,15 @@ ports:
   returned: success
   type: dict
   sample: {web-nodeport: {http: 30080}}
+hosts:
+  description:
+    - Where a Service of the set has ports of the nodes, addresses of the nodes on which ready pods of the set run.
+    - The others do not answer on these ports when the Service says C(externalTrafficPolicy=Local).
+  returned: success
+  type: list
+  elements: str
+  version_added: 0.3.0
+  sample: [192.0.2.11]
 """
 
 import typing as t
@@ -231,7 +240,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CONNECTION_ARGUMENTS,
 }
 
-NO_ADDRESSES: dict[str, t.Any] = {"addresses": {}, "ports": {}}
+NO_ADDRESSES: dict[str, t.Any] = {"addresses": {}, "ports": {}, "hosts": []}
 NamespaceChange = tuple[t.Optional[Object], t.Optional[Object]]
 
 
@@ -254,7 +263,7 @@ def result_of(
 
 def addresses(store: Store, desired: list[Object]) -> dict[str, t.Any]:
     """Return what the cluster allotted to the Services that are open to the outside."""
-    told: dict[str, t.Any] = {"addresses": {}, "ports": {}}
+    told: dict[str, t.Any] = {"addresses": {}, "ports": {}, "hosts": []}
     for one in desired:
         if one["kind"] != "Service" or one["spec"].get("type") not in ("LoadBalancer", "NodePort"):
             continue
@@ -269,6 +278,8 @@ def addresses(store: Store, desired: list[Object]) -> dict[str, t.Any]:
             told["addresses"][name_of(one)] = address
         if ports:
             told["ports"][name_of(one)] = ports
+        if one["spec"]["type"] == "NodePort":
+            told["hosts"] = reasons.ready_hosts(store.pods())
     return told
 
 

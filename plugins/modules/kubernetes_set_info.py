@@ -65,10 +65,18 @@ objects:
         metadata: {name: chatbot, namespace: ilab-chat}
         spec: {type: ClusterIP}
     Pod: []
+hosts:
+  description: Addresses of the nodes on which ready pods of the set run; with V(Pod) among O(kinds).
+  returned: always
+  type: list
+  elements: str
+  version_added: 0.3.0
+  sample: [192.0.2.11]
 """
 
 import typing as t
 
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes import reasons
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.errors import InvalidValue
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.resources import (
     RESOURCES,
@@ -111,7 +119,8 @@ def read(store: Store, kind: str) -> list[Object]:
 def run(session: ClusterSession) -> dict[str, t.Any]:
     """Read, and report."""
     store = Store(session.client, session.params["namespace"], session.params["name"], manager="")
-    return {"changed": False, "objects": {kind: read(store, kind) for kind in session.params["kinds"]}}
+    found = {kind: read(store, kind) for kind in session.params["kinds"]}
+    return {"changed": False, "objects": found, "hosts": reasons.ready_hosts(found.get("Pod", []))}
 
 
 def main() -> None:

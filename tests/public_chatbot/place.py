@@ -122,6 +122,16 @@ class Place:
         path = PATHS[body["kind"]].path(self.namespace) if namespaced else "/api/v1/namespaces"
         self.client.request("POST", path, [("fieldManager", "kubectl-create")], body)
 
+    def pod_on(self, host: str) -> None:
+        """Say as a kubelet does that a pod of the chatbot is ready on a node with this address."""
+        path, end = f"/api/v1/namespaces/{self.namespace}/pods", time.monotonic() + 60
+        while not (pods := self.client.request("GET", path)["items"]):
+            assert time.monotonic() < end, "after a minute the Deployment has no pod"
+            time.sleep(0.2)
+        ready = [{"type": "Ready", "status": "True"}]
+        body = {"status": {"hostIP": host, "hostIPs": [{"ip": host}], "conditions": ready}}
+        self.client.request("PATCH", f"{path}/{pods[0]['metadata']['name']}/status", [], body, MERGE_PATCH)
+
     def make_namespace(self) -> None:
         """Make the namespace as somebody else would."""
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}

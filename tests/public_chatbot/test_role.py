@@ -191,7 +191,11 @@ def test_a_user_who_may_not_write_is_told_before(place: Place, given: Object) ->
 def test_the_server_takes_each_way_of_exposure(place: Place, given: Object, way: str) -> None:
     given = {**given, "public_chatbot_exposure": way, "public_chatbot_path": "/chat"}
     done = place.play(**given).task(RUN)
-    assert place.play(**given).changed == 0
+    place.pod_on("192.0.2.7")
+    again = place.play(**given)
+    assert again.changed == 0
+    # Only there the port of the nodes answers, so there the page is.
+    assert again.task(RUN)["hosts"] == (["192.0.2.7"] if way == "nodeport" else [])
     suffix = {"loadbalancer": "-lb", "nodeport": "-nodeport"}.get(way)
     objects = [one["object"] for one in done["changes"]]
     assert "Ingress/chatbot" not in objects

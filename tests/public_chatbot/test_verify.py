@@ -129,11 +129,12 @@ def test_the_form_on_a_cluster(tmp_path: Path, page: int, place: Place) -> None:
     given: dict[str, Any] = {
         "public_chatbot_exposure": "nodeport",
         "public_chatbot_node_port": page,
-        "public_chatbot_host": "127.0.0.1",
         "public_chatbot_image": IMAGE,
         "public_chatbot_api_key": KEY,
     }
     assert place.play(**given).changed == 1
+    # It asks on the node where a ready pod is.
+    place.pod_on("127.0.0.1")
     before = place.fingerprint()
     reach = {"kubeconfig": str(place.kubeconfig)}
     options: dict[str, Any] = {

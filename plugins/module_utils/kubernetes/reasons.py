@@ -131,6 +131,16 @@ def last_lines(client: Client, pod: Object, previous: bool) -> str:
     return " | ".join(line.strip() for line in text.splitlines() if line.strip())
 
 
+def ready_hosts(pods: t.Iterable[Object]) -> list[str]:
+    """Return the addresses of the nodes with a ready pod that stays: they alone answer a policy `Local`."""
+    found = [
+        (one.get("status") or {}).get("hostIP")
+        for one in pods
+        if _condition(one, "Ready").get("status") == "True" and "deletionTimestamp" not in one["metadata"]
+    ]
+    return sorted({str(one) for one in found if one})
+
+
 def address_of(service: t.Mapping[str, t.Any]) -> str:
     """Return the address that a load balancer was given, "" before."""
     entries = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []

@@ -210,7 +210,7 @@ class Decisions:
     def public_url(self, told: t.Mapping[str, t.Any]) -> str:
         """Return the page's address, "" when it is open to nobody.
 
-        :param told: what module kubernetes_objects returned about addresses and ports.
+        :param told: what module kubernetes_objects returned about addresses, ports and hosts.
         """
         path = self["path"].rstrip("/") + "/"
         host = self["host"]
@@ -220,8 +220,10 @@ class Decisions:
             return f"http://{address}{port}{path}" if address else ""
         if self.way == "nodeport":
             ports = (told.get("ports") or {}).get(f"{self['name']}-nodeport") or {}
-            nodes = (self.cluster.get("network") or {}).get("nodes") or [host or "NODE"]
-            return f"http://{host or nodes[0]}:{ports['http']}{path}" if ports else ""
+            # A node without a ready pod of ours does not answer; while there is no such pod, none does.
+            nodes = told.get("hosts") or (self.cluster.get("network") or {}).get("nodes") or ["NODE"]
+            host = host or (f"[{nodes[0]}]" if ":" in nodes[0] else nodes[0])
+            return f"http://{host}:{ports['http']}{path}" if ports else ""
         if self.way == "none" or not host:
             return ""
         secure = (

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.client import Client
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.errors import ApiError, WaitFailed
+from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.reasons import ready_hosts
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.waiting import (
     judge,
     wait_for,
@@ -147,6 +148,18 @@ def test_only_the_newest_pods_count() -> None:
     new = pod(PodScheduled="no node")
     new["metadata"]["labels"] = {"pod-template-hash": "b"}
     assert "has no node" in failed(Server(behind(), [old, new]), limit=5)
+
+
+def test_nodes_that_answer_are_those_with_a_ready_pod_that_stays() -> None:
+    def on(host: str, ready: str = "True", **metadata: str) -> dict[str, Any]:
+        conditions = [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}]
+        return {"metadata": metadata, "status": {"hostIP": host, "conditions": conditions}}
+
+    unscheduled: dict[str, Any] = {"metadata": {}, "status": {"phase": "Pending"}}
+    starting, ending = on("192.0.2.1", "False"), on("192.0.2.2", deletionTimestamp="2026")
+    found = [unscheduled, starting, ending, on("192.0.2.4"), on("192.0.2.3"), on("192.0.2.4")]
+    assert ready_hosts(found) == ["192.0.2.3", "192.0.2.4"]
+    assert ready_hosts([]) == []
 
 
 def test_a_load_balancer_is_ready_with_its_address() -> None:

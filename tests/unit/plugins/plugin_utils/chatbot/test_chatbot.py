@@ -416,6 +416,21 @@ def test_what_is_to_be_known() -> None:
             {"ports": {"chatbot-nodeport": {"http": 30080}}},
             "http://192.0.2.1:30080/",
         ),
+        (
+            {"exposure": "nodeport"},
+            {"ports": {"chatbot-nodeport": {"http": 30080}}, "hosts": ["192.0.2.7"]},
+            "http://192.0.2.7:30080/",
+        ),
+        (
+            {"exposure": "nodeport"},
+            {"ports": {"chatbot-nodeport": {"http": 30080}}, "hosts": ["2001:db8::7"]},
+            "http://[2001:db8::7]:30080/",
+        ),
+        (
+            {"exposure": "nodeport", "host": "chat.example.com"},
+            {"ports": {"chatbot-nodeport": {"http": 30080}}, "hosts": ["192.0.2.7"]},
+            "http://chat.example.com:30080/",
+        ),
         ({"exposure": "none", "host": "chat.example.com"}, {}, ""),
     ],
 )
