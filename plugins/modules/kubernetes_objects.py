@@ -176,7 +176,8 @@ ports:
   sample: {web-nodeport: {http: 30080}}
 hosts:
   description:
-    - Where a Service of the set has ports of the nodes, addresses of the nodes on which ready pods of the set run.
+    - Where a Service of the set has ports of the nodes, addresses of the nodes on which ready pods of the
+      set run.
     - The others do not answer on these ports when the Service says C(externalTrafficPolicy=Local).
   returned: success
   type: list
