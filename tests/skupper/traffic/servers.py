@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import threading
@@ -92,6 +93,37 @@ def greeting(address: tuple[str, int]) -> str:
             return lines.readline().decode().strip()
     except OSError:
         return ""
+
+
+class Requests:
+    """Asks an address again and again, one request after the other, until it is left."""
+
+    def __init__(self, address: tuple[str, int], name: str) -> None:
+        self.address = address
+        self.name = name
+        self.answered: list[bool] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    @property
+    def gaps(self) -> list[int]:
+        """How many requests were lost each time that some were, one after the other."""
+        runs = itertools.groupby(self.answered)
+        return [len(list(run)) for answered, run in runs if not answered]
+
+    def _ask(self) -> None:
+        while not self._stop.wait(0.05):
+            self.answered.append(greeting(self.address) == self.name)
+
+    def __enter__(self) -> Requests:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
 
 
 def stays_silent(address: tuple[str, int], seconds: float = 3.0) -> bool:
