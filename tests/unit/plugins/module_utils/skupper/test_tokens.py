@@ -102,9 +102,9 @@ def answering(text: str) -> Iterator[int]:
         thread.join()
 
 
-def plain_connection(*where: Any, timeout: float, context: Any) -> http.client.HTTPConnection:
+def plain_connection(host: str, port: int, timeout: float, context: Any) -> http.client.HTTPConnection:
     """In the place of one with TLS."""
-    return http.client.HTTPConnection(*where, timeout=timeout)
+    return http.client.HTTPConnection(host, port, timeout=timeout)
 
 
 def test_probe_says_no_only_when_it_is_sure(monkeypatch: pytest.MonkeyPatch) -> None:
