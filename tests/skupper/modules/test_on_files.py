@@ -18,14 +18,14 @@ WHERE: dict[str, Any] = {"platform": "linux", "namespace": "east"}
     "platforms, module, key, first, second",
     [
         (
-            "linux docker",
+            "linux podman docker",
             "skupper_site",
             "site",
             {"name": "east"},
-            {"name": "east", "link_access": "default", "edge": True},
+            {"name": "east", "link_access": "default", "edge": True, "default_issuer": "authority"},
         ),
         (
-            "podman docker",
+            "linux podman docker",
             "skupper_listener",
             "listener",
             {"name": "web", "port": 8000},
@@ -38,7 +38,7 @@ WHERE: dict[str, Any] = {"platform": "linux", "namespace": "east"}
             },
         ),
         (
-            "docker",
+            "linux podman docker",
             "skupper_connector",
             "connector",
             {"name": "web", "port": 8000},
