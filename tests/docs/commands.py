@@ -1,4 +1,4 @@
-"""The commands of a document: the lines of its `console` blocks."""
+"""The commands of a document: the lines of its `console` blocks, also by its numbered headings."""
 
 from __future__ import annotations
 
@@ -40,11 +40,27 @@ class Command:
 
 def commands(page: Path | str) -> list[Command]:
     """The commands of a page (or of a text) in their order."""
-    text = page if isinstance(page, str) else page.read_text(encoding="utf-8")
     name = "text" if isinstance(page, str) else str(page.relative_to(ROOT))
-    found = []
-    for block in re.findall(r"^ *```console\n(.*?)^ *```", text, flags=re.M | re.S):
-        for line in re.sub(r"\\\n\s*", "", textwrap.dedent(block)).splitlines():
-            if line.strip():
-                found.append(Command(name, line.strip()))
-    return found
+    return [
+        Command(name, line.strip())
+        for block in blocks(page, "console")
+        for line in re.sub(r"\\\n\s*", "", block).splitlines()
+        if line.strip()
+    ]
+
+
+def blocks(page: Path | str, language: str) -> list[str]:
+    """The blocks of a language, without the indentation of a list."""
+    text = page if isinstance(page, str) else page.read_text(encoding="utf-8")
+    found = re.findall(rf"^ *```{language}\n(.*?)^ *```", text, flags=re.M | re.S)
+    return [textwrap.dedent(one) for one in found]
+
+
+def parts(page: Path) -> dict[str, list[Command]]:
+    """The commands below each heading that has a number."""
+    pieces = re.split(r"^## (\d+)[.] .*$", page.read_text(encoding="utf-8"), flags=re.M)
+    name = str(page.relative_to(ROOT))
+    return {
+        number: [Command(name, one.line) for one in commands(text)]
+        for number, text in zip(pieces[1::2], pieces[2::2], strict=True)
+    }
