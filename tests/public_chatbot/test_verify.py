@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.cni import conflist
 
 from tests.cluster.pki import Authority
 from tests.gateway.gateway_stack import INNER_KEY, Replica, free_ports, wait_until
@@ -174,13 +177,30 @@ def test_a_private_side_that_is_open(tmp_path: Path, page: int) -> None:
         def log_message(self, *args: Any) -> None:
             pass
 
-    # A stand-in for Podman, with one container of the model, which has a default route.
+    # A stand-in for Podman, with one container of the model, which has a default route, and networks.
+    tight = {"name": "tight", "internal": True, "dns_enabled": False}
+    old = {"name": "old", "subnet": "10.0.0.0/24", "internal": True}
+    networks = [
+        tight,
+        {**tight, "name": "answers-names", "dns_enabled": True},
+        {**tight, "name": "leads-out", "internal": False},
+        conflist(old),
+        {
+            **conflist(old),
+            "name": "old-answers-names",
+            "plugins": [*conflist(old)["plugins"], {"type": "dnsname"}],
+        },
+        conflist({**old, "name": "old-leads-out", "internal": False}),
+    ]
+    (tmp_path / "networks.json").write_text(json.dumps(networks))
     program = tmp_path / "podman"
     program.write_text(
         "#!/bin/sh\n"
         'case "$1" in\n'
         "ps) echo private-ai-model-1 ;;\n"
         "exec) printf 'Iface\\tDestination\\tGateway\\neth0\\t00000000\\t0100000A\\n' ;;\n"
+        f"inspect) echo {' '.join(one['name'] for one in networks)} ;;\n"
+        f"network) cat {tmp_path}/networks.json ;;\n"
         "esac\n"
     )
     program.chmod(0o755)
@@ -202,3 +222,7 @@ def test_a_private_side_that_is_open(tmp_path: Path, page: int) -> None:
     ):
         good, line = found[name]
         assert not good and words in line, line
+    leaks = re.findall(
+        r"network (\S+) is not internal or has a name server", found["way out of the model"][1]
+    )
+    assert leaks == ["answers-names", "leads-out", "old-answers-names", "old-leads-out"]
