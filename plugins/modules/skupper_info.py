@@ -210,6 +210,14 @@ missing:
   returned: success
   type: str
   sample: ''
+version_1:
+  description:
+    - Whether the namespace of a cluster belongs to a network of Skupper version 1, which version 2 cannot
+      join.
+    - Null when the API server does not let us read its ConfigMap C(skupper-site), and on hosts.
+  returned: success
+  type: bool
+  sample: false
 versions:
   description: Versions of the C(skupper) command and of the controller; null when there is none to be asked.
   returned: success
@@ -222,6 +230,7 @@ import typing as t
 
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.describe import describe
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.errors import (
+    ApiError,
     MissingPrerequisite,
     SkupperError,
 )
@@ -263,6 +272,18 @@ def cli_version(session: Session) -> str | None:
     return ".".join(map(str, version)) if version else None
 
 
+def version_1(session: Session) -> bool | None:
+    """Return whether version 1 has the namespace, None when that cannot be told."""
+    if isinstance(session.store, FileStore):
+        return None
+    try:
+        return session.store.has_version_1()
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None
+
+
 def run(session: Session) -> dict[str, t.Any]:
     """Read and report."""
     missing = ""
@@ -276,7 +297,7 @@ def run(session: Session) -> dict[str, t.Any]:
     }
     for link, one in zip(result["links"], found["links"]):
         link["complete"] = is_whole(session, one)
-    result["missing"] = missing
+    result["missing"], result["version_1"] = missing, version_1(session)
     result["grants"] = [describe_grant(one, session.platform, now) for one in found["grants"]]
     if isinstance(session.store, FileStore):
         result["pending"], result["started"] = session.store.pending(), session.store.started()

@@ -106,10 +106,14 @@ class ClusterStore:
         self.api.merge(kind, body, dry_run=False, manager=TOUCH_MANAGER)
 
     def has_version_1(self) -> bool:
-        """Return whether the namespace belongs to a network of Skupper version 1."""
+        """Return whether version 1 has the namespace; ApiError when the server does not say."""
         try:
             self.api.request("GET", f"/api/v1/namespaces/{self.namespace}/configmaps/{VERSION_1}")
-        except (ApiError, MissingPrerequisite):
+        except MissingPrerequisite:
+            return False
+        except ApiError as error:
+            if error.status != 404:
+                raise
             return False
         return True
 

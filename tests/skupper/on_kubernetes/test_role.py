@@ -111,3 +111,19 @@ def test_version_1_is_left_alone(empty: Cluster) -> None:
         refused = empty.module("skupper_site", name="pub", check=check)
         assert refused["failed"] and "has a network of Skupper version 1" in refused["msg"]
     assert empty.writes() == before and empty.client.all(SITE, empty.namespace) == []
+
+
+def test_version_1_is_not_ruled_out_by_who_may_not_look(empty: Cluster) -> None:
+    user, name = "narrow", {"name": "narrow"}
+    group = {"apiGroup": "rbac.authorization.k8s.io"}
+    subjects = [{"kind": "User", "name": user, **group}]
+    rules = [{"apiGroups": ["skupper.io"], "resources": ["*"], "verbs": ["*"]}]
+    roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{empty.namespace}/role"
+    empty.client.request("POST", f"{roles}s", body={"metadata": name, "rules": rules})
+    binding = {"metadata": name, "roleRef": {"kind": "Role", **name, **group}, "subjects": subjects}
+    empty.client.request("POST", f"{roles}bindings", body=binding)
+    assert empty.module("skupper_info")["version_1"] is False
+    assert empty.module("skupper_info", impersonate_user=user)["version_1"] is None
+    refused = empty.module("skupper_site", name="pub", impersonate_user=user)
+    assert refused["failed"] and 'configmaps "skupper-site" is forbidden' in refused["msg"]
+    assert empty.client.all(SITE, empty.namespace) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from tests.skupper.modules.host import Host
 from tests.skupper.role.sites import Run, Sites
+from tests.standins.skupper.api_server import ApiServer
 
 PROGRAMS = {
     "firewall-cmd": """\
@@ -71,6 +73,9 @@ def said(host: Host) -> list[str]:
 def tasks(sites: Sites, file: str, *arguments: str, facts: dict[str, Any] | None = None, **east: Any) -> Run:
     """Run a file of tasks of the role."""
     place = {"platform": "linux", "namespace": "east", "executable": sites.host.cli}
+    place.update(
+        platform=east.get("skupper_site_platform", "linux"), **east.get("skupper_site_kubernetes", {})
+    )
     known = {"user_uid": 0, "user_id": "root", "user_dir": "/root", "architecture": "x86_64", **(facts or {})}
     play = {
         "hosts": "east",
@@ -149,6 +154,38 @@ def test_images_and_the_registrys_credentials_reach_the_command(sites: Sites) ->
     assert tasks(sites, "start.yml", **given).fine().changed == 1
     environment = "registry.example.com/skupper registry.example.com/mine:1 /srv/auth.json"
     assert [one for one in said(host) if "start" in one] == [f"system start: {environment}"]
+
+
+@pytest.fixture
+def cluster(sites: Sites, tmp_path: Path) -> Iterator[tuple[ApiServer, dict[str, Any]]]:
+    """An API server with the namespace of the site, and what the role needs to use it."""
+    with ApiServer(["east"]) as server:
+        where = {"kubeconfig": str(server.kubeconfig(tmp_path / "kubeconfig"))}
+        yield server, {"skupper_site_platform": "kubernetes", "skupper_site_kubernetes": where}
+
+
+def test_version_1_on_a_cluster_is_seen_first(
+    sites: Sites, cluster: tuple[ApiServer, dict[str, Any]]
+) -> None:
+    server, place = cluster
+    server.handle("POST", "/api/v1/namespaces/east/configmaps", {"metadata": {"name": "skupper-site"}})
+    # The playbook that only looks asks for this file alone, and the role before it installs a controller.
+    run = tasks(sites, "look.yml", **place)
+    run.refused("Namespace east has a network of Skupper version 1 (ConfigMap skupper-site)")
+    assert len(server.held) == 1
+
+
+def test_a_listener_that_leads_nowhere_ends_the_verification(
+    sites: Sites, cluster: tuple[ApiServer, dict[str, Any]]
+) -> None:
+    server, place = cluster
+    for name in ("model", "other"):
+        listener = {"metadata": {"name": name}, "spec": {"host": name, "port": 8000, "routingKey": name}}
+        server.handle("POST", "/apis/skupper.io/v2alpha1/namespaces/east/listeners", listener)
+    listeners = [{"name": "model", "port": 8000}]
+    more: dict[str, Any] = {"skupper_site_listeners": listeners, "skupper_site_wait_timeout": 1}
+    run = tasks(sites, "verify.yml", **place, **more)
+    run.refused("Listener model of site east has no destination after 1 s: no linked site has a connector")
 
 
 def test_the_command_from_a_package(sites: Sites) -> None:

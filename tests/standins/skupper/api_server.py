@@ -27,7 +27,7 @@ PATH = re.compile(
     r"^/(?:api/(?P<core>v1)|apis/(?P<group>[^/]+)/[^/]+)/namespaces/(?P<namespace>[^/]+)"
     r"/(?P<plural>[^/?]+)(?:/(?P<name>[^/?]+))?(?P<status>/status)?(?:\?.*)?$"
 )
-BUILT_IN = {"": ("secrets", "services"), "apps": ("deployments", "daemonsets", "statefulsets")}
+BUILT_IN = {"": ("configmaps", "secrets", "services"), "apps": ("deployments", "daemonsets", "statefulsets")}
 OWN = {kind.plural: kind.name for kind in KINDS.values()}
 
 

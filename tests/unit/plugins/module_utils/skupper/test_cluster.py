@@ -84,6 +84,15 @@ def connector(**spec: Any) -> dict[str, Any]:
     }
 
 
+def test_only_a_missing_config_map_rules_version_1_out() -> None:
+    gone = {"details": {"name": "skupper-site", "kind": "configmaps"}}
+    for answer, expected in ((Refused(404, gone), False), (Refused(404, {}), False), (Answer(200, {}), True)):
+        assert ClusterStore(api(answer)[0], "n").has_version_1() is expected
+    for status in (401, 403, 500):
+        with pytest.raises(ApiError):
+            ClusterStore(api(Refused(status, {}))[0], "n").has_version_1()
+
+
 def test_paths() -> None:
     assert path_of(SITE, "n", "a") == "/apis/skupper.io/v2alpha1/namespaces/n/sites/a"
     assert path_of(SECRET, "n") == "/api/v1/namespaces/n/secrets"
