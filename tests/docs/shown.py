@@ -134,7 +134,7 @@ def key_of(command: Command) -> str | None:
 
 def run_by(shown: Shown) -> list[Command]:
     """The commands that are shown so, each line once."""
-    found = {}
+    found: dict[str, Command] = {}
     for page, lines in SHOWN.items():
         for command in commands(ROOT / page):
             key = key_of(command)
