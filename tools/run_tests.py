@@ -61,6 +61,14 @@ def pytest(name: str, *arguments: str, env: dict[str, str] | None = None, limit:
     return judged(call(command, env=env, limit=limit), count_junit(report))
 
 
+def side_by_side(name: str, apart: list[str], *rest: str) -> Count:
+    """pytest twice at a time, as these tests wait more than they work: `apart`, and everything else."""
+    options = [*rest[1:], *(f"--ignore={path}" for path in apart)]
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(pytest, f"{name}-apart", *apart, *rest[1:])
+        return pytest(name, rest[0], *options) + other.result()
+
+
 def ansible_test(kind: str, *arguments: str) -> Count:
     """`ansible-test sanity` or `units`, in a copy of the collection at the path that it asks for."""
     tree = ansible_test_tree.copy_collection(ROOT, CACHE, tracked())
@@ -81,16 +89,16 @@ def sanity() -> Count:
     return ansible_test("sanity", "--exclude", "roles/private_model/files/")
 
 
-def play_target(name: str) -> Count:
+def play_target(name: str, **variables: str) -> Count:
     """A target below tests/integration by a play of its own."""
-    print(f"  -- {name}", flush=True)
+    print(f"  -- {' '.join([name, *variables.values()])}", flush=True)
     play = CACHE / "integration" / f"{name}.yml"
     play.parent.mkdir(parents=True, exist_ok=True)
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": True, "roles": [name]}]))
     env = environment(ANSIBLE_ROLES_PATH=str(TARGETS), NO_COLOR="1", ANSIBLE_CALLBACK_RESULT_FORMAT="yaml")
     command = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(play)]
-    command += ["-e", f"ansible_python_interpreter={sys.executable}"]
-    return verdict(call(command, env=env, limit=10 * MINUTE))
+    command += ["-e", json.dumps({"ansible_python_interpreter": sys.executable, **variables})]
+    return verdict(call(command, env=env, limit=30 * MINUTE))
 
 
 def integration(extended: bool = False) -> Count:
@@ -146,6 +154,17 @@ def images() -> Count:
     return pytest("images", "tests/images", env=with_image())
 
 
+def images_extended() -> Count:
+    """The same made for other hosts than this one: llama.cpp is compiled for each (four minutes)."""
+    total = Count()
+    for cpu in ("avx2", "plain"):
+        image = f"localhost/private-ai/ilab-{cpu}:test"
+        built = play_target("setup_processor_image", processor_cpu=cpu, processor_image=image)
+        env = with_image() | {"IMAGE": image, "IMAGE_CPU": cpu}
+        total += built if built.failed else pytest(f"images-{cpu}", "tests/images", env=env)
+    return total
+
+
 def converter() -> Count:
     """The converter's image, built where it is not there; models go through it into the model server's."""
     built = play_target("setup_converter_image")
@@ -178,16 +197,12 @@ def on_cluster(name: str, *paths: str, options: tuple[str, ...] = ()) -> Count:
 
 
 def skupper() -> Count:
-    """In two processes, which wait more than they work; a given cluster has only one of what tests change."""
-    rest = ["tests/skupper", "--ignore=tests/skupper/extended", "-m", "not extended"]
+    """A given cluster has only one of what tests change, so there they run one after the other."""
+    words = ["--ignore=tests/skupper/extended", "-m", "not extended"]
     if os.environ.get("SKUPPER_TEST_KUBECONFIG"):
-        return on_cluster("skupper", *rest)
-    if built := cluster_programs():
-        return verdict(built)
-    rest += [f"--ignore={path}" for path in SKUPPER_PORTS]
-    with ThreadPoolExecutor() as pool:
-        ports = pool.submit(pytest, "skupper-ports", *SKUPPER_PORTS, "-m", "not extended")
-        return pytest("skupper", *rest) + ports.result()
+        return on_cluster("skupper", "tests/skupper", *words)
+    built = cluster_programs()
+    return verdict(built) if built else side_by_side("skupper", SKUPPER_PORTS, "tests/skupper", *words)
 
 
 def skupper_extended() -> Count:
@@ -259,7 +274,12 @@ STEPS = {
     "units": Step("ansible-test units", lambda: ansible_test("units")),
     "cluster": Step(
         "Kubernetes: built, two nodes, and what the tests have instead of a network plug-in and an ingress",
-        lambda: on_cluster("cluster", "tests/cluster"),
+        lambda: on_cluster("cluster", "tests/cluster", "-m", "not extended"),
+    ),
+    "cluster-extended": Step(
+        "The same: its autoscaler, and what is left of it",
+        lambda: on_cluster("cluster-extended", "tests/cluster", "-m", "extended"),
+        group="extended",
     ),
     "skupper": Step(
         "Skupper: a real API server, the stand-ins, the modules",
@@ -284,7 +304,10 @@ STEPS = {
         lambda: on_cluster("public-chatbot-extended", "tests/public_chatbot", "-m", "extended"),
         group="extended",
     ),
-    "gateway": Step("The gateway before paced stand-ins", lambda: pytest("gateway", "tests/gateway")),
+    "gateway": Step(
+        "The gateway before paced stand-ins",
+        lambda: side_by_side("gateway", ["tests/gateway/test_nginx.py"], "tests/gateway"),
+    ),
     "monitoring": Step(
         "Alerts and dashboard in a real Prometheus, status, support bundle",
         lambda: on_cluster("monitoring", "tests/monitoring", "tests/status", "-m", "not extended"),
@@ -301,7 +324,10 @@ STEPS = {
     "awx-environment": Step(
         "The execution environment, and playbooks in it", awx_environment, group="extended"
     ),
-    "hub": Step("Downloads from a stand-in Hub", lambda: pytest("hub", "tests/hub")),
+    "hub": Step(
+        "Downloads from a stand-in Hub",
+        lambda: side_by_side("hub", ["tests/hub/test_refusals.py"], "tests/hub"),
+    ),
     "molecule": Step("The quickstart, for real", lambda: molecule("default")),
     "chatbot-nodes": Step(
         "The chatbot on real nodes: streams, updates, drains, limits, scaling",
@@ -326,6 +352,9 @@ STEPS = {
         group="extended",
     ),
     "images": Step("The model server's image under its restrictions", images),
+    "images-extended": Step(
+        "The same for other processors than this host's", images_extended, group="extended"
+    ),
     "systemd-host": Step(
         "The role private_model where systemd is process 1: units, linger, a reboot",
         systemd_host,

@@ -157,8 +157,8 @@ class Job:
 
 
 def together(jobs: list[Job]) -> Count:
-    """Run jobs in the given order, one more at a time than processors serve them: a test often only waits."""
-    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1) + 1) as pool:
+    """Run jobs in the given order, two more at a time than processors serve them: a test often only waits."""
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1) + 2) as pool:
         return sum(pool.map(Job.run, jobs), Count())
 
 

@@ -88,6 +88,7 @@ def test_a_drain_moves_pods_and_waits_for_the_disruption_budget(cluster: Cluster
             cluster.uncordon(second)
 
 
+@pytest.mark.extended  # The chatbot's own autoscaler is tested in `make test`.
 def test_the_autoscaler_sees_what_pods_use(cluster: Cluster) -> None:
     with cluster.namespace() as namespace:
         target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}

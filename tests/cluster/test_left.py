@@ -51,7 +51,9 @@ def _belongs(pid: str, facts: Facts) -> bool:
     return keeper or any(Path(facts.folder).name.encode() in text for text in texts)
 
 
-@pytest.mark.parametrize("victim", ["the test run", "the keeper of the cluster"])
+@pytest.mark.parametrize(
+    "victim", ["the test run", pytest.param("the keeper of the cluster", marks=pytest.mark.extended)]
+)
 def test_nothing_is_left_after_a_kill(cluster: Cluster, tmp_path: Path, victim: str) -> None:
     own = cluster.own
     command = [sys.executable, "-c", RUN, str(tmp_path)]
@@ -75,7 +77,7 @@ def test_nothing_is_left_after_a_kill(cluster: Cluster, tmp_path: Path, victim: 
     assert left_of(own)
 
 
-@pytest.mark.parametrize("kind", [[], ["--only-api"]])
+@pytest.mark.parametrize("kind", [pytest.param([], marks=pytest.mark.extended), ["--only-api"]])
 def test_a_cluster_for_people_stays_until_it_is_taken_down(
     cluster: Cluster, tmp_path: Path, kind: list[str]
 ) -> None:

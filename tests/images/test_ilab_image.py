@@ -2,14 +2,16 @@
 
     IMAGE=localhost/private-ai/ilab:dev pytest tests/images
 
-Needs podman and the image; PODMAN_RUN_ARGS holds what `podman run` needs on this host (for example
-"--runtime runc --ulimit nofile=1024:1024 --ulimit nproc=512:512", split at spaces, --runtime first).
+Needs podman and the image; IMAGE_CPU says what it was made for (native, avx2, plain). PODMAN_RUN_ARGS holds
+what `podman run` needs on this host (for example "--runtime runc --ulimit nofile=1024:1024", split at spaces,
+--runtime first).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -26,6 +28,10 @@ RESTRICTIONS = (
     "--read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges --user 1001 --network none"
 ).split()
 LIMIT_BYTES = 450_000_000
+#: What llama.cpp may say that it was compiled with, where it was not compiled for this very host.
+FEATURES = {"avx2": {"SSE3", "SSSE3", "AVX", "AVX2", "F16C", "FMA", "BMI2"}, "plain": {"SSE3"}}
+#: What it names that is no instruction of a processor.
+NEUTRAL = {"OPENMP", "REPACK", "LLAMAFILE"}
 
 pytestmark = [
     pytest.mark.skipif(not IMAGE, reason="IMAGE names no image to test"),
@@ -180,3 +186,17 @@ def test_no_torch_no_pip_not_root() -> None:
 def test_size() -> None:
     """The image, base included, stays under its limit."""
     assert int(inspect("{{.Size}}")) < LIMIT_BYTES
+
+
+def test_compiled_for_the_processors_that_were_asked_for() -> None:
+    """An image for other hosts has no instruction that they lack; one for this has what this has."""
+    probe = "import llama_cpp; print(llama_cpp.llama_print_system_info().decode())"
+    done = in_image("python", "-c", probe)
+    found = set(re.findall(r"(\w+) = 1", done.stdout)) - NEUTRAL
+    cpu = os.environ.get("IMAGE_CPU", "native")
+    if cpu == "native":
+        flags = set(re.findall(r"\w+", Path("/proc/cpuinfo").read_text().lower()))
+        assert ("avx2" in flags) == ("AVX2" in found), done.stdout + done.stderr
+    else:
+        assert found <= FEATURES[cpu], done.stdout
+        assert cpu == "plain" or "AVX2" in found, done.stdout

@@ -277,9 +277,10 @@ def test_all_servers_go_back_when_one_does_not_get_up(host: Host, repository: Re
 
 @pytest.mark.parametrize(
     "points",
-    [["convert", "serve"], *(pytest.param([name], marks=extended) for name in POINTS)],
+    [["convert", "serve"], *([name] for name in POINTS)],
     ids=lambda points: "+".join(points),
 )
+@extended  # In `make test` the converter and the downloads are killed on their own.
 def test_killed_and_run_again(host: Host, hub: StandInHub, repository: Repository, points: list[str]) -> None:
     another(repository)
     slow = repository.file("generation_config.json")

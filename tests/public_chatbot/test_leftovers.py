@@ -26,6 +26,7 @@ def removed(result: Object) -> list[str]:
     return [one["object"] for one in result["changes"] if one["action"] == "removed"]
 
 
+@pytest.mark.extended
 def test_monitoring_that_is_not_wanted_any_more_goes(place: Place) -> None:
     watched = {**GIVEN, "public_chatbot_monitoring": True}
     assert place.play(**watched).changed == 2 and place.get("ConfigMap", "private-ai-dashboard")
