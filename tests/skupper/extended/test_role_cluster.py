@@ -15,10 +15,12 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds i
     SITE,
 )
 
-from tests.skupper.modules.host import Host
+from tests.skupper.modules.host import ROOT, Host
 from tests.skupper.on_kubernetes.cluster import Cluster, finalised
 from tests.skupper.on_kubernetes.conftest import controller, far_name
+from tests.skupper.on_kubernetes.joined import listener
 from tests.skupper.role.sites import Sites
+from tests.skupper.traffic.servers import HOST, Requests, Server, greeting, until
 
 __all__ = ["controller"]
 
@@ -78,3 +80,35 @@ def test_a_cluster_joins_another_and_takes_its_namespace_along(
     far.client.request("DELETE", f"{path}/theirs")
     assert sites.role(**absent).fine().count("changed") == {"pub": 0, "priv": 1}
     assert far.labels() == {} and cluster.labels()
+
+
+def test_links_between_clusters_are_issued_anew(sites: Sites, cluster: Cluster, far: Cluster) -> None:
+    pub, priv = sites.places["pub"], sites.places["priv"]
+    with Server("private") as server:
+        priv["skupper_site_connectors"] = [{"name": "model", "port": server.port, "connector_host": HOST}]
+        sites.role().fine()
+        # A tag does its part, and no more.
+        pub["skupper_site_listeners"] = [{"name": "model", "port": 8000}]
+        pub["skupper_site_labels"] = {"example.com/team": "one"}
+        before = len(cluster.writes())
+        assert sites.role("--tags", "expose").fine().count("changed") == {"pub": 1, "priv": 0}
+        written = cluster.writes()[before:]
+        assert written and all("/listeners/model?" in one for one in written), written
+        address = listener(cluster)
+        until(lambda: greeting(address) == "private", "the model answers on the public side")
+
+        # By a token, then generated: the routers take up and leave links while they run.
+        for via, name in (("auto", "priv-to-pub-r2"), ("link", "priv-to-pub-r3")):
+            priv["skupper_site_links"] = [{"to": "pub", "via": via}]
+            with Requests(address, "private") as requests:
+                rotated = sites.playbook(str(ROOT / "playbooks/rotate.yml")).fine()
+            until(lambda: greeting(address) == "private", "it answers by the new link")
+            lost = requests.answered.count(False)
+            print(f"{lost} of {len(requests.answered)} lost, in gaps {requests.gaps}")
+            # Nothing, unless it was on its way when the old link went.
+            assert lost <= 1, requests.gaps
+            order = [
+                rotated.said.index(words) for words in ("Both sides agree on the new one", "The old one goes")
+            ]
+            assert order == sorted(order)
+            assert [one["metadata"]["name"] for one in far.client.all(LINK, far.namespace)] == [name]

@@ -1,4 +1,4 @@
-"""Sites of hosts alone: links issued anew while requests are sent."""
+"""Sites of hosts alone: links issued anew while requests are sent, and what is not declared goes."""
 
 from __future__ import annotations
 
@@ -132,3 +132,61 @@ def test_no_site_is_touched_before_the_others_are_back(sites: Sites) -> None:
     run.refused("had a link with hub and has none 15 s after hub was reloaded for new keys")
     assert "west-" in run.said.partition(" had a link with hub")[0].rpartition("msg")[2]
     assert host.fingerprint(*(NAMESPACES / site / "input" for site in sites.places)) == before
+
+
+def test_what_is_not_declared_goes_when_that_is_asked_for(sites: Sites, address: tuple[str, int]) -> None:
+    host = sites.host
+    del sites.places["west"]
+    listeners = sites.places["hub"]["skupper_site_listeners"]
+    connectors = sites.places["east"]["skupper_site_connectors"]
+    sites.role().fine()
+    other = (address[0], listeners[1]["port"])
+    for one in (address, other):
+        until(lambda at=one: greeting(at) == "private", "it answers")  # type: ignore[misc]
+    assert "Listener-other.yaml" in files(host, "hub") and "Connector-other.yaml" in files(host, "east")
+
+    # Asked for by nobody, or in a check, everything stays.
+    fewer = {
+        "hub": {"skupper_site_listeners": listeners[:1]},
+        "east": {"skupper_site_connectors": connectors[:1]},
+    }
+    before = host.fingerprint()
+    assert sites.role(**fewer).fine().changed == 0
+    pruned = {name: {**one, "skupper_site_prune": True} for name, one in fewer.items()}
+    # A check has written nothing that a reload could be for.
+    assert sites.role("--check", "--diff", **pruned).fine().count("changed") == {"east": 1, "hub": 1}
+    assert host.fingerprint() == before
+    # The reload of the site that is dialled renews the key of the link, which is taken up, too.
+    assert sites.role(**pruned).fine().count("changed") == {"east": 4, "hub": 2}
+    assert [one for one in files(host, "hub") if "er-" in one] == ["Listener-model.yaml"]
+    assert [one for one in files(host, "east") if "or-" in one] == ["Connector-model.yaml"]
+    until(lambda: greeting(address) == "private", "what is declared answers")
+    assert greeting(other) == ""
+
+
+def test_a_tag_does_its_part_only(sites: Sites) -> None:
+    host = sites.host
+    del sites.places["west"]
+    sites.role().fine()
+    resources = NAMESPACES / "east/input/resources"
+    link = ["Link-east-to-hub.yaml", "Secret-east-to-hub.yaml"]
+    east = sites.places["east"]
+    for each in link:
+        host.run("rm", str(resources / each))
+    east["skupper_site_labels"] = {"example.com/team": "one"}
+    east["skupper_site_connectors"] = [*east["skupper_site_connectors"], {"name": "new", "port": 9}]
+    east["skupper_site_connectors"][-1]["connector_host"] = "127.0.0.1"
+
+    def done(tag: str, changed: int) -> tuple[bool, bool, bool]:
+        """Whether the service, the link and the label are there after a run."""
+        assert sites.role("--tags", tag).fine().count("changed") == {"east": changed, "hub": 0}
+        there = files(host, "east")
+        labelled = "example.com/team" in host.read(resources / "Site-east.yaml")
+        return "Connector-new.yaml" in there, set(link) <= set(there), labelled
+
+    # What is done, and a reload, which a label does not need.
+    assert done("expose", 2) == (True, False, False)
+    assert done("token", 2) == (True, True, False)
+    assert done("link", 0) == (True, True, False)
+    assert done("init", 1) == (True, True, True)
+    assert sites.role().fine().changed == 0
