@@ -128,6 +128,10 @@ def test_parts_by_tag_and_by_limit(site: Site, place: Place) -> None:
     assert site.changed(*limit, "--tags", "public_chatbot_monitoring", **watched) == 1
     assert place.get("ConfigMap", "private-ai-dashboard")
     assert place.there("Deployment", "chatbot")["spec"]["replicas"] == 2, "that is another part"
+    for tag, changed, replicas in (("private_model", 0, 2), ("public_chatbot", 1, 4)):
+        assert site.changed(*limit, "--tags", tag, public_chatbot_replicas=4) == changed
+        assert place.there("Deployment", "chatbot")["spec"]["replicas"] == replicas
+    assert place.get("ConfigMap", "private-ai-dashboard") is None, "that is a part of the chatbot's"
 
 
 def test_the_inventory_for_kind_on_an_api_server(tmp_path: Path, place: Place) -> None:
