@@ -81,6 +81,22 @@ def test_a_link_that_works_is_no_fault(public: Cluster, private: Cluster, host: 
     assert "link       far to " in said and "not operational" not in said
 
 
+@pytest.mark.extended
+def test_a_listener_without_a_connector_ends_the_verification(site: Cluster, host: Host) -> None:
+    site.module("skupper_listener", name="model", port=8000)
+    site.module("skupper_listener", name="other", port=8001)
+    sites = site_with_a_link(site, host)
+    place = sites.places["cluster"]
+    place.update(
+        {"skupper_site_listeners": [{"name": "model", "port": 8000}], "skupper_site_wait_timeout": 1}
+    )
+    run = tasks(sites, "verify.yml")
+    run.refused("Listener model of site priv has no destination after 1 s: no linked site has a connector")
+    site.module("skupper_connector", name="model", port=8000, connector_host="10.0.0.1")
+    place["skupper_site_wait_timeout"] = 30
+    assert "a connector matches" in tasks(sites, "verify.yml").fine().said
+
+
 def test_a_side_that_does_not_see_the_link_is_named(sites: Sites) -> None:
     link = sites.places["cluster"]["skupper_site_links"][0]
     run = tasks(sites, "agree.yml", __skupper_site_link=link, __skupper_site_info={"sites": [{"uid": "0"}]})
