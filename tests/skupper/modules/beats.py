@@ -9,13 +9,19 @@ Call = Callable[..., dict[str, Any]]
 
 
 def six_beats(
-    call: Call, fingerprint: Callable[[], str], first: dict[str, Any], second: dict[str, Any], key: str
+    call: Call,
+    fingerprint: Callable[[], str],
+    first: dict[str, Any],
+    second: dict[str, Any],
+    key: str,
+    untold: tuple[str, ...] = ("inter_router_port",),
 ) -> None:
     """Present, again, changed and absent, each predicted by check mode, which writes nothing.
 
     :param call: the module, with the options that stay.
     :param fingerprint: tells whether anything was written.
     :param key: the object in the result.
+    :param untold: options that the object does not repeat (a router access tells its ports as roles).
     """
 
     def beat(options: dict[str, Any], changed: bool) -> dict[str, Any]:
@@ -36,8 +42,7 @@ def six_beats(
     beat(first, False)
     done = beat(second, True)
     assert done["diff"]["before"] != {}
-    # The ports of a router access are told as its roles.
-    told = {option: value for option, value in second.items() if option != "inter_router_port"}
+    told = {option: value for option, value in second.items() if option not in untold}
     assert {option: done[key][option] for option in told} == told
     beat(second, False)
     gone = beat({**second, "state": "absent"}, True)

@@ -42,7 +42,8 @@ def test_six_beats(host: Host, platform: str) -> None:
         return host.fingerprint("/var/lib/skupper", str(host.folder))
 
     dest = str(host.folder / "east.bundle")
-    six_beats(call, fingerprint, {"dest": dest}, {"dest": dest, "type": "shell-script"}, "bundle")
+    second = {"dest": dest, "type": "shell-script"}
+    six_beats(call, fingerprint, {"dest": dest}, second, "bundle", untold=tuple(second))
 
 
 def test_a_change_of_the_input_makes_another_one_and_nothing_else_does(defined: Host) -> None:
