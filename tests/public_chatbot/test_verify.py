@@ -177,7 +177,7 @@ def test_a_private_side_that_is_open(tmp_path: Path, page: int) -> None:
         def log_message(self, *args: Any) -> None:
             pass
 
-    # A stand-in for Podman, with one container of the model, which has a default route, and networks.
+    # A stand-in for Podman, with two containers of the model, which have a default route, and networks.
     tight = {"name": "tight", "internal": True, "dns_enabled": False}
     old = {"name": "old", "subnet": "10.0.0.0/24", "internal": True}
     networks = [
@@ -193,13 +193,16 @@ def test_a_private_side_that_is_open(tmp_path: Path, page: int) -> None:
         conflist({**old, "name": "old-leads-out", "internal": False}),
     ]
     (tmp_path / "networks.json").write_text(json.dumps(networks))
+    on = json.dumps({one["name"]: {} for one in networks})
     program = tmp_path / "podman"
     program.write_text(
         "#!/bin/sh\n"
+        # As it refuses a loop for more than one container.
+        'case "$*" in *"{{range"*) exit 125 ;; esac\n'
         'case "$1" in\n'
-        "ps) echo private-ai-model-1 ;;\n"
+        "ps) printf 'private-ai-model-1\\nprivate-ai-model-2\\n' ;;\n"
         "exec) printf 'Iface\\tDestination\\tGateway\\neth0\\t00000000\\t0100000A\\n' ;;\n"
-        f"inspect) echo {' '.join(one['name'] for one in networks)} ;;\n"
+        f"inspect) printf '%s\\n' '{on}' '{on}' ;;\n"
         f"network) cat {tmp_path}/networks.json ;;\n"
         "esac\n"
     )
@@ -218,7 +221,7 @@ def test_a_private_side_that_is_open(tmp_path: Path, page: int) -> None:
     for name, words in (
         ("wrong key", "model: a wrong key and none are FAILED to be refused: 200 and 200"),
         ("listening sockets", f"FAILED to be on loopback only: 0.0.0.0:{port}"),
-        ("way out of the model", "1 model container(s) FAILED: private-ai-model-1"),
+        ("way out of the model", "2 model container(s) FAILED: private-ai-model-1"),
     ):
         good, line = found[name]
         assert not good and words in line, line
