@@ -276,14 +276,15 @@ def default_data_directory(uid: int | None = None) -> str:
     return os.path.join(pwd.getpwuid(user).pw_dir, ".local/share/private-ai")
 
 
-def settled(params: Facts, uid: int | None = None, environ: t.Mapping[str, str] = os.environ) -> Facts:
+def settled(params: Facts, uid: int | None = None, environ: t.Mapping[str, str] | None = None) -> Facts:
     """Return the module's options with the paths that were left out, as they are for this user."""
     user = os.geteuid() if uid is None else uid
+    variables = os.environ if environ is None else environ
     data = params["data_directory"] or default_data_directory(user)
     return {
         **params,
         "data_directory": data,
         "api_key_file": params["api_key_file"] or os.path.join(data, "api-key"),
         "skupper_directory": params["skupper_directory"]
-        or os.path.join(data_home(user, environ), "namespaces"),
+        or os.path.join(data_home(user, variables), "namespaces"),
     }
