@@ -5,7 +5,7 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 # Do not use it from other collections or standalone plugins/modules!
 
-"""Putting a directory in the place of another one: never half of it, never by two at once."""
+"""Where things are kept; a directory in the place of another one, never half of it, never by two at once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import pwd
 import shutil
 import time
 import typing as t
@@ -22,6 +23,14 @@ _RENAME_EXCHANGE = 2
 
 #: What says that exchanging is not known to this kernel, file system or C library.
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+def default_data_directory(uid: int | None = None) -> str:
+    """Return where role private_model keeps things for a user, by default of the one who asks."""
+    user = os.geteuid() if uid is None else uid
+    if user == 0:
+        return "/var/lib/private-ai"
+    return os.path.join(pwd.getpwuid(user).pw_dir, ".local/share/private-ai")
 
 
 class Places:

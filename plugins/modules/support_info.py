@@ -13,8 +13,8 @@ module: support_info
 short_description: Collect what helps to find a fault, without any secret or prompt
 version_added: 0.2.0
 description:
-  - Returns the gateway's configuration, which model is served, inspections and logs of our containers,
-    versions and the state of the host, as texts by file names.
+  - Returns the gateway's configuration, which model is served, inspections and logs of our containers, the
+    log of Skupper's router, versions and the state of the host, as texts by file names.
   - Only what is known to hold no secret, no prompt and no answer is taken. Of a log, the known fields of the
     JSON lines and lines of a known form stay; of any other line only its length does. Of environment
     variables only settings keep their values.
@@ -36,6 +36,14 @@ options:
     description:
       - File with the generated key, which is taken out as well. Without it, C(api-key) in O(data_directory).
     type: path
+  skupper_platform:
+    description: Platform of this host's Skupper site. Without it, its router's log is left out.
+    type: str
+    choices: [podman, docker, linux]
+  skupper_namespace:
+    description: Namespace of this host's Skupper site.
+    type: str
+    default: default
   log_lines:
     description: The last lines of each log.
     type: int
@@ -65,9 +73,9 @@ files:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.private_ai.chatbot.plugins.module_utils.directories import default_data_directory
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient
-from ansible_collections.private_ai.chatbot.plugins.module_utils.status.collect import default_data_directory
-from ansible_collections.private_ai.chatbot.plugins.module_utils.status.support import Collector
+from ansible_collections.private_ai.chatbot.plugins.module_utils.status.support import Collector, Router
 
 
 def main() -> None:
@@ -77,6 +85,8 @@ def main() -> None:
             "data_directory": {"type": "path"},
             "api_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "api_key_file": {"type": "path", "no_log": False},
+            "skupper_platform": {"type": "str", "choices": ["podman", "docker", "linux"]},
+            "skupper_namespace": {"type": "str", "default": "default"},
             "log_lines": {"type": "int", "default": 2000},
         },
         supports_check_mode=True,
@@ -90,6 +100,9 @@ def main() -> None:
         params["log_lines"],
         keys=params["api_keys"],
         key_file=Path(params["api_key_file"]) if params["api_key_file"] else None,
+        router=Router(module.run_command, params["skupper_platform"], params["skupper_namespace"])
+        if params["skupper_platform"]
+        else None,
     )
     module.exit_json(changed=False, files=collector.files())
 

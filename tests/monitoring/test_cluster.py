@@ -15,6 +15,7 @@ import pytest
 from tests.cluster.fixtures import Api, api
 from tests.monitoring.conftest import run_tasks
 from tests.playbook import ROOT
+from tests.standins.skupper import charts
 
 __all__ = ["api"]
 NAMESPACE = "t-monitoring"
@@ -166,7 +167,10 @@ def test_with_and_without_the_operator(cluster: Cluster) -> None:
     (pods,) = cluster.found("PodMonitor")
     assert pods["spec"]["podMetricsEndpoints"][0]["port"] == "metrics"
     assert pods["metadata"]["labels"]["release"] == "prometheus"
-    assert cluster.found("ServiceMonitor")
+    (van,) = cluster.found("ServiceMonitor")
+    observer = charts.observer_metrics("skupper-network-observer")
+    assert van["spec"]["selector"]["matchLabels"].items() <= observer["metadata"]["labels"].items()
+    assert van["spec"]["endpoints"][0]["port"] in [port["name"] for port in observer["spec"]["ports"]]
 
     metadata = {"name": "private-ai", "namespace": NAMESPACE}
     emptied = {"groups": [{"name": group["name"], "rules": []}]}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import re
 import time
 import typing as t
@@ -19,6 +18,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from ..directories import default_data_directory
 from ..podman.client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
 from ..podman.cni import network_of, published
 from ..skupper.namespaces import data_home
@@ -266,14 +266,6 @@ class Host:
                 networks = ", ".join(map(network_of, one.get("Networks") or [])) or "none"
                 found.append({"who": f"network {networks}", "reaches": name, "how": "no published port"})
         return sorted(found, key=lambda one: (one["reaches"], one["how"]))
-
-
-def default_data_directory(uid: int | None = None) -> str:
-    """Return where the role keeps things for this user."""
-    user = os.geteuid() if uid is None else uid
-    if user == 0:
-        return "/var/lib/private-ai"
-    return os.path.join(pwd.getpwuid(user).pw_dir, ".local/share/private-ai")
 
 
 def settled(params: Facts, uid: int | None = None, environ: t.Mapping[str, str] | None = None) -> Facts:

@@ -18,7 +18,7 @@ import re
 import typing as t
 from pathlib import Path
 
-from ..podman.client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError
+from ..podman.client import MANAGED_LABEL, MANAGED_VALUE, PodmanClient, PodmanError, RunCommand
 from ..podman.cni import network_of
 
 HIDDEN = "<hidden>"
@@ -28,10 +28,12 @@ LOG_FIELDS = frozenset(
     """ts level logger message request_id method path status duration_ms outcome visitor ttft_ms queue_ms
     completion_tokens retries exception time bytes first_byte_ms total_ms replica state queued""".split()
 )
-#: Other lines that are known to say nothing of what was asked: of ilab, llama.cpp, our `serve`, HAProxy.
+#: Other lines that say nothing of what was asked: of ilab, llama.cpp, our `serve`, HAProxy, Skupper's router.
+#: That one's debug lines may quote what passes.
 _LINES = re.compile(
     r"^(?:(?:DEBUG|INFO|WARNING|ERROR) [\d-]{10} [\d:,]+ instructlab\.[\w.]+:\d+: "
-    r"|(?:llama_|load|print_info|ggml_|llm_|gguf_)\w*:? |serve: |\[(?:NOTICE|WARNING|ALERT)\] )"
+    r"|(?:llama_|load|print_info|ggml_|llm_|gguf_)\w*:? |serve: |\[(?:NOTICE|WARNING|ALERT)\] "
+    r"|[\d-]{10} [\d:.]+ [+-]\d{4} [A-Z_]+ \((?:info|notice|warning|error|critical)\) )"
 )
 #: Environment variables of the containers whose values are settings.
 SETTINGS = frozenset(
@@ -77,6 +79,11 @@ def log_line(line: str) -> str:
     return json.dumps(kept, separators=(",", ":"))
 
 
+def setting(name: str, value: str) -> str:
+    """Return what may be shown of an environment variable."""
+    return value if name in SETTINGS else f"<{len(value)} characters>"
+
+
 def container(inspected: Facts) -> Facts:
     """Return what may be shown of an inspected container."""
     config, host = inspected.get("Config") or {}, inspected.get("HostConfig") or {}
@@ -90,10 +97,7 @@ def container(inspected: Facts) -> Facts:
             for key in ("Status", "ExitCode", "OOMKilled", "StartedAt", "FinishedAt", "Error")
         },
         "restarts": inspected.get("RestartCount"),
-        "environment": {
-            name: value if name in SETTINGS else f"<{len(value)} characters>"
-            for name, _equals, value in environment
-        },
+        "environment": {name: setting(name, value) for name, _equals, value in environment},
         "command": config.get("Cmd"),
         "user": config.get("User"),
         "mounts": [
@@ -114,6 +118,31 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def shown(log: str) -> str:
+    """Return what may be shown of a log."""
+    return "\n".join(map(log_line, log.splitlines())) + "\n"
+
+
+class Router(t.NamedTuple):
+    """The router of this host's Skupper site."""
+
+    run_command: RunCommand
+    platform: str
+    namespace: str
+
+    def log(self, lines: int) -> str:
+        """Return the last lines of its log; OSError says why there is none."""
+        if self.platform == "linux":
+            unit = f"--{'user-unit' if os.geteuid() else 'unit'}=skupper-{self.namespace}.service"
+            argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}", unit]
+        else:
+            argv = [self.platform, "logs", "--tail", str(lines), f"{self.namespace}-skupper-router"]
+        status, said, problem = self.run_command(["timeout", "--kill-after=5", "60", *argv])
+        if status != 0:
+            raise OSError(f"{' '.join(argv)} ended with {status}: {problem.strip()}")
+        return shown(said + problem)
+
+
 class Collector:
     """One host; what cannot be read is a file that says why."""
 
@@ -125,6 +154,7 @@ class Collector:
         root: Path = Path("/"),
         keys: t.Sequence[str] = (),
         key_file: Path | None = None,
+        router: Router | None = None,
     ) -> None:
         self.podman = podman
         self.data = data
@@ -132,6 +162,7 @@ class Collector:
         self.root = root
         self.keys = keys
         self.key_file = key_file or data / "api-key"
+        self.router = router
 
     def secrets(self) -> list[str]:
         """Return the keys of this host, to take them out wherever they stand."""
@@ -151,6 +182,8 @@ class Collector:
         for name in self._names(found):
             self._add(found, f"containers/{name}.json", self._inspected, name)
             self._add(found, f"logs/{name}.log", self._log, name)
+        if self.router:
+            self._add(found, f"logs/skupper-{self.router.namespace}.log", self.router.log, self.log_lines)
         for name in ("gateway/haproxy.cfg", "models/served.json"):
             if (self.data / name).is_file():
                 self._add(found, f"data/{os.path.basename(name)}", _text, self.data / name)
@@ -181,5 +214,4 @@ class Collector:
 
     def _log(self, name: str) -> str:
         done = self.podman.run(["logs", "--tail", str(self.log_lines), name], timeout=60)
-        lines = (done.stdout + done.stderr).splitlines()
-        return "\n".join(map(log_line, lines)) + "\n"
+        return shown(done.stdout + done.stderr)

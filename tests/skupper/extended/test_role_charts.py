@@ -93,7 +93,8 @@ class Charts:
 
     def get(self, path: str, namespace: str = "") -> Any:
         """An object of a namespace."""
-        group = "/api/v1" if path.split("/", 1)[0] in ("pods", "configmaps", "secrets") else "/apis/apps/v1"
+        core = path.split("/", 1)[0] in ("pods", "configmaps", "secrets", "services")
+        group = "/api/v1" if core else "/apis/apps/v1"
         return self.space.client.request(
             "GET", f"{group}/namespaces/{namespace or self.space.namespace}/{path}"
         )
@@ -180,6 +181,11 @@ def test_the_network_observer(helm: Charts, space: Cluster) -> None:
     deployed = helm.get("deployments/skupper-network-observer")
     assert container(deployed) == (f"{REGISTRY}/network-observer:2.2.1", {"STRATEGY": "basic"})
     assert deployed["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    # What the ServiceMonitor of role public_chatbot is told to find (tests/monitoring).
+    figures = charts.observer_metrics("skupper-network-observer")
+    made = helm.get("services/skupper-network-observer-metrics")
+    assert figures["metadata"]["labels"].items() <= made["metadata"]["labels"].items()
+    assert made["spec"]["ports"][0].items() >= figures["spec"]["ports"][0].items()
     before = space.writes()
     assert helm.observer("2.2.1", **options).fine().changed == 0 and space.writes() == before
     own = {**options, "skupper_site_observer_auth_secret": "who-may-look"}

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import yaml
+
 ROUTER = "3.5.1"
 MERGE = "application/merge-patch+json"
 _CHART = """\
@@ -140,11 +142,34 @@ apiVersion: v1
 kind: Service
 metadata:
   name: {{ .Release.Name }}
+  labels:
+    app.kubernetes.io/name: {{ .Chart.Name }}
+    app.kubernetes.io/instance: {{ .Release.Name }}
 spec:
   type: {{ .Values.service.type }}
   ports:
     - port: {{ .Values.service.port }}
       name: https
+  selector:
+    app.kubernetes.io/instance: {{ .Release.Name }}
+---
+"""
+#: As in the real chart 2.2, whose observer says its figures here without a password.
+_OBSERVER_METRICS = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .Release.Name }}-metrics
+  labels:
+    app.kubernetes.io/name: {{ .Chart.Name }}
+    app.kubernetes.io/instance: {{ .Release.Name }}
+    app.kubernetes.io/component: metrics
+spec:
+  type: ClusterIP
+  ports:
+    - name: metrics
+      port: 9000
+      targetPort: metrics
   selector:
     app.kubernetes.io/instance: {{ .Release.Name }}
 """
@@ -161,7 +186,9 @@ def write(folder: Path, name: str, version: str) -> Path:
     """Write the chart `skupper` or `network-observer` in some version; its directory."""
     chart = folder / f"{name}-{version}"
     values, objects = (
-        (_CONTROLLER_VALUES, _CONTROLLER) if name == "skupper" else (_OBSERVER_VALUES, _OBSERVER)
+        (_CONTROLLER_VALUES, _CONTROLLER)
+        if name == "skupper"
+        else (_OBSERVER_VALUES, _OBSERVER + _OBSERVER_METRICS)
     )
     files = {
         "Chart.yaml": _CHART.format(name=name, version=version),
@@ -175,6 +202,13 @@ def write(folder: Path, name: str, version: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     return chart
+
+
+def observer_metrics(release: str) -> dict[str, Any]:
+    """The Service of the network observer's figures, as Helm makes it of the chart."""
+    text = _OBSERVER_METRICS.replace("{{ .Release.Name }}", release)
+    found: dict[str, Any] = yaml.safe_load(text.replace("{{ .Chart.Name }}", "network-observer"))
+    return found
 
 
 @contextmanager

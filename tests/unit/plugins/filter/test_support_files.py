@@ -15,6 +15,7 @@ from ansible_collections.private_ai.chatbot.plugins.filter.support_files import 
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.client import PodmanClient
 from ansible_collections.private_ai.chatbot.plugins.module_utils.status.support import (
     Collector,
+    Router,
     container,
     log_line,
     redact,
@@ -71,6 +72,7 @@ def test_a_known_key_goes_wherever_it_stands() -> None:
         json.dumps([PROMPT]),
         json.dumps({"prompt": PROMPT, "messages": [PROMPT]}),
         json.dumps({"message": PROMPT * 20}),
+        f"2026-11-21 14:46:07.104221 +0000 TCP_ADAPTOR (debug) [C5] {PROMPT}",
     ],
 )
 def test_nothing_that_was_asked_stays(line: str) -> None:
@@ -85,6 +87,7 @@ def test_lines_that_help_stay() -> None:
         "llama_context: n_ctx_seq (4096) > n_ctx_train (2048)",
         "serve: ilab ended by itself with status 1",
         "[WARNING] (1) : Server model/model-1 is DOWN",
+        "2026-11-21 14:46:07.104221 +0000 SERVER (info) [C5] Connection to 10.0.0.9:55671 failed",
     ):
         assert log_line(line) == line
 
@@ -106,6 +109,28 @@ def test_a_host_where_nothing_works_says_why(tmp_path: Path) -> None:
     files = Collector(PodmanClient(podman), tmp_path, 10, tmp_path / "no-root").files()
     assert all(text.startswith("not available: ") for text in files.values())
     assert "canary" not in json.dumps(files)
+
+
+@pytest.mark.parametrize(
+    "platform, program", [("podman", "podman logs"), ("docker", "docker logs"), ("linux", "journalctl")]
+)
+def test_the_router_of_the_host(tmp_path: Path, platform: str, program: str) -> None:
+    asked: list[str] = []
+    line = "2026-11-21 14:46:07.104221 +0000 ROUTER (error) no way, token=canary-of-the-router"
+
+    def run(argv: list[str], **kwargs: Any) -> tuple[int, str, str]:
+        asked.append(" ".join(argv))
+        return (0, f"{line}\n{PROMPT}\n", "") if "skupper" in asked[-1] else (1, "", "")
+
+    router, name = Router(run, platform, "vault"), "logs/skupper-vault.log"
+    text = Collector(PodmanClient(run), tmp_path, 10, tmp_path, router=router).files()[name]
+    assert "ROUTER (error) no way, token=<hidden>" in text
+    assert "canary" not in text and PROMPT not in text
+    assert f"timeout --kill-after=5 60 {program}" in asked[-1]
+
+    away = Router(lambda argv, **more: (127, "", "no such program"), platform, "vault")
+    files = Collector(PodmanClient(run), tmp_path, 10, tmp_path, router=away).files()
+    assert files["logs/skupper-vault.log"].endswith("ended with 127: no such program")
 
 
 def test_every_key_of_the_host_is_taken_out(tmp_path: Path) -> None:
