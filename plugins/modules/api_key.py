@@ -35,8 +35,8 @@ options:
     description:
       - File on the host. Its directory is made (mode 0700) when it is missing.
       - It belongs to the user that the module works as.
+      - Without it, where role private_model keeps its key for this user.
     type: path
-    required: true
   state:
     description: Whether the file exists.
     type: str
@@ -124,6 +124,7 @@ import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.private_ai.chatbot.plugins.module_utils.directories import default_data_directory
 from ansible_collections.private_ai.chatbot.plugins.module_utils.files import write_file
 
 #: Recognisable in a log or a repository by those who look for leaked keys.
@@ -237,6 +238,7 @@ def present(module: AnsibleModule) -> dict[str, t.Any]:
 
 def run(module: AnsibleModule) -> dict[str, t.Any]:
     """Do what the options say."""
+    module.params["path"] = module.params["path"] or os.path.join(default_data_directory(), "api-key")
     if module.params["state"] == "absent":
         return absent(module)
     return supplied(module) if module.params["key"] is not None else present(module)
@@ -246,7 +248,7 @@ def main() -> None:
     """Entry point of the module."""
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "required": True},
+            "path": {"type": "path"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "mode": {"type": "str", "default": "0600"},
             "key": {"type": "str", "no_log": True},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,32 @@ def test_a_side_by_itself_needs_no_other(side: str, network: Path) -> None:
     found = listed(ROOT / "playbooks/site.yml", NODES[side])
     assert {"Join the site", "On a cluster", "Model servers"} <= found
     assert not found & VERIFICATION
+
+
+def test_the_key_comes_from_the_private_host_which_is_in_no_step_of_the_public_side(tmp_path: Path) -> None:
+    """Without a credential for it, and from where that host keeps it."""
+    key = tmp_path / "data/api-key"
+    key.parent.mkdir()
+    key.write_text("pai_made-on-the-private-host-0001\n")
+    key.chmod(0o600)
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    near = {**local, "private_model_data_dir": str(key.parent)}
+    hosts = {"private": {"hosts": {"near": near}}, "public": {"hosts": {"cluster": local}}}
+    role = {"name": "private_ai.chatbot.public_chatbot", "tasks_from": "kubernetes/key.yml", "public": True}
+    tasks = [
+        {"ansible.builtin.include_role": role},
+        {
+            "ansible.builtin.debug": {
+                "msg": "{{ __public_chatbot_key.path }} {{ __public_chatbot_key.created }}"
+            }
+        },
+    ]
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(yaml.safe_dump([{"hosts": "public", "gather_facts": False, "tasks": tasks}]))
+    options = ("--check", "-vvv", f"--limit={NODES['public']['limit']}")
+    said = run_playbook("-i", tmp_path / "hosts.yml", playbook, *options)
+    assert f"{key} False" in said and "pai_" not in said
 
 
 def test_the_link_takes_up_what_the_sides_left_out(network: Path) -> None:

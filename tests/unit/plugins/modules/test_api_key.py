@@ -152,3 +152,11 @@ def test_absent(tmp_path: Path) -> None:
     assert run(path, state="absent", check_mode=True)["changed"] and path.exists()
     assert run(path, state="absent")["changed"] and not path.exists()
     assert not run(path, state="absent")["changed"]
+
+
+def test_where_the_private_side_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_key, "default_data_directory", lambda: str(tmp_path))
+    module = Module(tmp_path)
+    module.params["path"] = None
+    assert api_key.run(module)["path"] == str(tmp_path / "api-key")
+    assert (tmp_path / "api-key").is_file()
