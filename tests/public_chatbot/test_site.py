@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
 
 from tests.public_chatbot.place import ROOT, Object, Place, environ
 from tests.public_chatbot.test_role import IMAGE, KEY
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.extended
 PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 #: What no kubelet is here for.
 PAGE = ["--skip-tags", "verify"]
+NODES = DataLoader().load_from_file(str(ROOT / "playbooks/vars/awx.yml"))["awx_setup_nodes"]
 
 
 class Site:
@@ -132,6 +135,24 @@ def test_parts_by_tag_and_by_limit(site: Site, place: Place) -> None:
         assert site.changed(*limit, "--tags", tag, public_chatbot_replicas=4) == changed
         assert place.there("Deployment", "chatbot")["spec"]["replicas"] == replicas
     assert place.get("ConfigMap", "private-ai-dashboard") is None, "that is a part of the chatbot's"
+
+
+def test_the_public_side_alone_takes_the_key_from_the_private_host(
+    site: Site, place: Place, tmp_path: Path
+) -> None:
+    """As a step of the workflow in AWX without a credential for the key: nothing but this run carries it."""
+    key = "pai_made-on-the-private-host-0001"
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/api-key").write_text(f"{key}\n")
+    del site.given["public_chatbot_api_key"]
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    site.private = {"near": {**local, "private_model_data_dir": str(tmp_path / "data")}}
+    (step,) = [one for one in NODES if one["name"] == "public"]
+    site.run("--limit", step["limit"], "--skip-tags", step["skip_tags"], "-vvv")
+    secret = place.there("Secret", "chatbot-api-key")
+    assert base64.b64decode(secret["data"]["api-key"]).decode() == key
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "api-key"]
+    assert not [path for path in left if key in path.read_text(errors="replace")]
 
 
 def test_the_inventory_for_kind_on_an_api_server(tmp_path: Path, place: Place) -> None:
