@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.quickstart_host import PAGE, inspect, podman, replicas, unique
+from tests.e2e.quickstart_host import DATA_DIR, PAGE, inspect, podman, replicas, unique
 
 QUESTION = "What is this solution?"
 
@@ -155,3 +156,14 @@ def test_no_prompt_no_answer_and_no_key_in_any_log(page: httpx.Client, key: str)
         logs = done.stdout + done.stderr
         for kept_out in ("canary7391", answer, key, inner):
             assert kept_out not in logs, name
+
+
+def test_the_gateways_files_hold_only_the_hash_of_a_key(key: str) -> None:
+    text = "".join(path.read_text() for path in (DATA_DIR / "gateway").rglob("*") if path.is_file())
+    assert hashlib.sha256(key.encode()).hexdigest() in text
+    assert key not in text and inner_key() not in text
+
+
+def test_the_chatbots_image_is_small() -> None:
+    image = inspect("private-ai-chatbot")["Image"]
+    assert int(podman("image", "inspect", "--format={{.Size}}", image).stdout) < 200_000_000

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +22,7 @@ from tests.cluster.__main__ import running
 from tests.cluster.__main__ import up as cluster_up
 from tests.cluster.cluster import Cluster, load_image
 from tests.cluster.facts import Facts
+from tests.left import left as left_on_host
 from tests.standins.skupper.model.crds import definitions
 from tests.standins.skupper.router import image as router_image
 
@@ -45,13 +45,6 @@ HOSTS = Path("/etc/hosts")
 SIGN = Path("/.dockerenv")
 MARK = "# hybrid run of private_ai.chatbot"
 START_SECONDS = 60
-#: What other tests make is called private-ai-test.
-OURS = re.compile(r"private-ai-(?!test)")
-PODMAN_LISTS = {
-    "container": ["ps", "--all", "--format", "{{.Names}}"],
-    "network": ["network", "ls", "--format", "{{.Name}}"],
-    "secret": ["secret", "ls", "--format", "{{.Name}}"],
-}
 
 
 def cluster() -> Cluster:
@@ -173,11 +166,7 @@ def left() -> list[str]:
         if one.metadata.name == NAMESPACE
     ]
     places = [f"/var/lib/skupper/namespaces/{SITE}", f"/etc/systemd/system/{UNIT}"]
-    found += [one for one in places if Path(one).exists()]
-    for kind, words in PODMAN_LISTS.items():
-        done = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=60, check=True)
-        found += [f"{kind} {name}" for name in done.stdout.split() if OURS.match(name)]
-    return found
+    return found + [one for one in places if Path(one).exists()] + left_on_host()
 
 
 def main() -> int:
