@@ -108,19 +108,23 @@ def test_the_verification_finds_a_private_host_that_is_open(
         assert good and words in line, line
 
 
-def test_visitors_come_by_their_proxy_alone(cluster: Cluster, chatbot: Deployed) -> None:
+def test_visitors_come_by_their_proxy_alone_and_metrics_go_to_the_monitoring(
+    cluster: Cluster, chatbot: Deployed
+) -> None:
     with (
         cluster.namespace() as elsewhere,
+        cluster.namespace(name="monitoring") as monitoring,
         httpx.Client(verify=certificate(cluster, chatbot.namespace), trust_env=False) as visitor,
     ):
-        probes = [(elsewhere, "stranger"), (chatbot.namespace, "stranger"), (PROXYS_NAMESPACE, "stranger")]
+        spaces = (elsewhere, chatbot.namespace, monitoring, PROXYS_NAMESPACE)
+        probes = [(space, "stranger") for space in spaces]
         for one in probes:
             cluster.start_probe(*one)
         try:
             address = chatbot.pods()[0].status.pod_ip
-            assert [reaches(cluster, *one, address, 5000) for one in probes] == [False, False, True]
-            # That is the page's door alone.
-            assert not any(reaches(cluster, *one, address, 9464) for one in probes)
+            # The proxy comes to the page's door alone, the monitoring to that of the metrics alone.
+            assert [reaches(cluster, *one, address, 5000) for one in probes] == [False, False, False, True]
+            assert [reaches(cluster, *one, address, 9464) for one in probes] == [False, False, True, False]
         finally:
             for namespace, name in probes:
                 cluster.core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)

@@ -64,6 +64,8 @@ def test_a_rolling_update_breaks_no_answer(chatbot: Deployed, crowd: Crowds) -> 
     one.ask(MANY, LONG)
     old = {pod.metadata.name for pod in chatbot.pods()}
     assert one.all_open() == MANY
+    # The ingress gives to all of them, so that the update takes streams from each.
+    assert len(old) == 2 and all(chatbot.streams(name) > 0 for name in old)
     chatbot.patch({"template": {"metadata": {"annotations": {"trial": str(time.time())}}}})
     chatbot.available()
     one.end()

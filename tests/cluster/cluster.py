@@ -128,9 +128,9 @@ class Cluster:
         self.until(lambda: self.get(*kind, name, namespace) is None, f"{kind[1]} {name} is gone")
 
     @contextmanager
-    def namespace(self, restricted: bool = True) -> Iterator[str]:
-        """A new namespace, deleted afterwards."""
-        name = f"test-{uuid.uuid4().hex[:8]}"
+    def namespace(self, restricted: bool = True, name: str = "") -> Iterator[str]:
+        """A new namespace, deleted afterwards; with a name only where something knows it by that."""
+        name = name or f"test-{uuid.uuid4().hex[:8]}"
         labels = {"pod-security.kubernetes.io/enforce": "restricted"} if restricted else {}
         self.core.create_namespace({"metadata": {"name": name, "labels": labels}})
         try:
