@@ -182,7 +182,6 @@ hosts:
   returned: success
   type: list
   elements: str
-  version_added: 0.3.0
   sample: [192.0.2.11]
 """
 

@@ -70,7 +70,6 @@ hosts:
   returned: always
   type: list
   elements: str
-  version_added: 0.3.0
   sample: [192.0.2.11]
 """
 
