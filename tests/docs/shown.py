@@ -100,7 +100,7 @@ SHOWN: dict[str, dict[str, Shown]] = {
         "ansible-playbook playbooks/awx_setup.yml": Like("tests/awx/conftest.py", "playbooks/awx_setup.yml"),
     },
     "docs/how-to/rotate.md": {
-        f"{PLAY}rotate --check": "the check of it is not run yet; without --check it is, below",
+        f"{PLAY}rotate --check": Like("tests/skupper/extended/test_role_generated.py", '"--check"'),
         f"{PLAY}rotate": Like("tests/skupper/on_kubernetes/test_role.py", "playbooks/rotate.yml"),
     },
     "docs/how-to/when-the-link-stays-pending.md": {

@@ -48,6 +48,9 @@ def test_a_generated_link_where_the_tokens_server_is_out_of_reach(
     # What runs is as it was, so nothing is reloaded.
     assert sites.role(east=chosen).fine().count("changed")["east"] == 1
     old = keys(host, "east")
+    before = cluster.fingerprint() + host.fingerprint()
+    sites.playbook(str(ROOT / "playbooks/rotate.yml"), "--check", east=chosen).fine()
+    assert cluster.fingerprint() + host.fingerprint() == before
     rotated = sites.playbook(str(ROOT / "playbooks/rotate.yml"), east=chosen).fine()
     assert links(host, "east") == ["Link-east-to-public-r2.yaml", "Secret-east-to-public-r2.yaml"]
     new = keys(host, "east")

@@ -14,6 +14,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.conditi
 )
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import (
     CONNECTOR,
+    LINK,
     LISTENER,
     ROUTER_ACCESS,
     SITE,
@@ -60,7 +61,15 @@ def test_six_beats_of_a_site(cluster: Cluster) -> None:
     def call(**options: Any) -> Any:
         return cluster.module("skupper_site", **options)
 
-    second = {"name": "pub", "link_access": "nodeport", "ha": True, "settings": {"router-logging": "debug"}}
+    second = {
+        "name": "pub",
+        "link_access": "nodeport",
+        "ha": True,
+        # Such as a real controller has made for the first.
+        "service_account": "skupper-router",
+        "default_issuer": "skupper-site-ca",
+        "settings": {"router-logging": "debug"},
+    }
     six_beats(call, cluster.fingerprint, {"name": "pub"}, second, "site")
 
 
@@ -131,13 +140,20 @@ def test_link_access_that_a_former_setting_left_open_is_closed(cluster: Cluster)
 
 
 def test_a_site_made_anew_wakes_what_waits_for_it(site: Cluster) -> None:
+    connector: dict[str, Any] = {"name": "db", "port": 5432, "connector_host": "10.0.0.1"}
     site.module("skupper_listener", name="web", port=8000)
+    site.module("skupper_connector", **connector)
     site.module("skupper_site", name="pub", state="absent")
+    # A link that somebody makes meanwhile: those of the site have gone with it.
+    endpoint = {"name": "inter-router", "host": "10.0.0.9", "port": "55671"}
+    site.create(LINK, "far", {"tlsCredentials": "far", "cost": 1, "endpoints": [endpoint]})
     again = site.module("skupper_site", name="pub")
-    assert again["diff"]["after"]["looked at again"] == ["Listener/web"]
-    assert site.get(LISTENER, "web")["metadata"]["annotations"][TOUCHED] == again["site"]["uid"]
+    assert again["diff"]["after"]["looked at again"] == ["Listener/web", "Connector/db", "Link/far"]
+    for kind, name in ((LISTENER, "web"), (CONNECTOR, "db"), (LINK, "far")):
+        assert site.get(kind, name)["metadata"]["annotations"][TOUCHED] == again["site"]["uid"]
     # The touch is not ours to keep: nothing of it is drift.
-    assert not site.module("skupper_listener", name="web", port=8000)["changed"]
+    assert not site.module("skupper_listener", name="web", port=8000, check=True)["changed"]
+    assert not site.module("skupper_connector", **connector, check=True)["changed"]
     assert not site.module("skupper_site", name="pub")["changed"]
 
 
@@ -148,16 +164,21 @@ def test_workload(site: Cluster) -> None:
     assert "deploy it before its connector" in site.module("skupper_connector", **options)["msg"]
     labels = {"app": "web", "tier": "front"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web"}]}}
-    deployment = {
-        "metadata": {"name": "web"},
-        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
-    }
-    path = f"/apis/apps/v1/namespaces/{site.namespace}/deployments"
-    site.client.request("POST", path, body=deployment)
-    done = site.module("skupper_connector", **options)
-    # No pod yet: that is not waited for.
-    assert done["changed"] and done["waited"] is False
-    assert done["connector"]["selector"] == "app=web,tier=front"
+    selector = {"selector": {"matchLabels": labels}, "template": template}
+    for kind, spec in (
+        ("deployment", {"replicas": 0, **selector}),
+        ("statefulset", {"replicas": 0, "serviceName": "web", **selector}),
+        ("daemonset", selector),
+        ("service", {"selector": labels, "ports": [{"port": 80}]}),
+    ):
+        group = "/api/v1" if kind == "service" else "/apis/apps/v1"
+        path = f"{group}/namespaces/{site.namespace}/{kind}s"
+        site.client.request("POST", path, body={"metadata": {"name": f"by-{kind}"}, "spec": spec})
+        options = {"name": f"by-{kind}", "port": 80, "workload": f"{kind}/by-{kind}"}
+        done = site.module("skupper_connector", **options)
+        # No pod yet: that is not waited for.
+        assert done["changed"] and done["waited"] is False
+        assert done["connector"]["selector"] == "app=web,tier=front"
     assert not site.module("skupper_connector", **options)["changed"]
 
 

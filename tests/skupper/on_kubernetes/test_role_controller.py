@@ -79,20 +79,23 @@ def available(empty: Cluster) -> Iterator[None]:
     thread.join(5)
 
 
-def test_from_a_manifest(empty: Cluster, available: None, tmp_path: Path) -> None:
-    host = Host(tmp_path)
-    shutil.copy(empty.kubeconfig, tmp_path / "kubeconfig")
-    role = {"name": "private_ai.chatbot.skupper_site", "tasks_from": "controller.yml"}
-    defaults = {"group/kubernetes.core.k8s": {"kubeconfig": str(tmp_path / "kubeconfig")}}
-    task = {"ansible.builtin.include_role": role}
-    (tmp_path / "play.yml").write_text(
-        json.dumps([{"hosts": "all", "gather_facts": False, "module_defaults": defaults, "tasks": [task]}])
-    )
-    file = tmp_path / "manifest.yaml"
-    sites = Sites(host, {"cluster": {"skupper_site_namespace": empty.namespace}})
+class Installation:
+    """The role's tasks for the controller, against a namespace."""
 
-    def install(tag: str, *arguments: str, namespace: str = empty.namespace, **more: Any) -> Run:
-        file.write_text(manifest(namespace, tag))
+    def __init__(self, cluster: Cluster, host: Host) -> None:
+        self.cluster, self.host = cluster, host
+        shutil.copy(cluster.kubeconfig, host.folder / "kubeconfig")
+        role = {"name": "private_ai.chatbot.skupper_site", "tasks_from": "controller.yml"}
+        defaults = {"group/kubernetes.core.k8s": {"kubeconfig": str(host.folder / "kubeconfig")}}
+        play = {"hosts": "all", "gather_facts": False, "module_defaults": defaults}
+        tasks = [{"ansible.builtin.include_role": role}]
+        (host.folder / "play.yml").write_text(json.dumps([{**play, "tasks": tasks}]))
+        self.sites = Sites(host, {"cluster": {"skupper_site_namespace": cluster.namespace}})
+
+    def install(self, tag: str, *arguments: str, namespace: str = "", **more: Any) -> Run:
+        """Run them with the manifest of a release."""
+        file = self.host.folder / "manifest.yaml"
+        file.write_text(manifest(namespace or self.cluster.namespace, tag))
         variables = {
             "skupper_site_controller_source": "manifest",
             "skupper_site_controller_manifest": str(file),
@@ -102,36 +105,51 @@ def test_from_a_manifest(empty: Cluster, available: None, tmp_path: Path) -> Non
             "skupper_site_image_pull_secret": "registry",
             **more,
         }
-        return sites.playbook(str(tmp_path / "play.yml"), *arguments, cluster=variables)
+        return self.sites.playbook(str(self.host.folder / "play.yml"), *arguments, cluster=variables)
 
-    def deployed() -> Any:
-        path = f"/apis/apps/v1/namespaces/{empty.namespace}/deployments/skupper-controller"
-        return empty.client.request("GET", path)["spec"]["template"]["spec"]["containers"][0]
+    def deployed(self) -> Any:
+        """The controller's container."""
+        path = f"/apis/apps/v1/namespaces/{self.cluster.namespace}/deployments/skupper-controller"
+        return self.cluster.client.request("GET", path)["spec"]["template"]["spec"]["containers"][0]
 
-    try:
-        before = empty.fingerprint()
-        wrong = "0" * 64
-        install("2.2.1", skupper_site_controller_manifest_sha256=wrong).refused(
-            f"is {wrong}; nothing was changed"
-        )
-        install("2.2.1", skupper_site_controller_scope="cluster").refused("belongs into skupper")
-        # Into a namespace that is not there.
-        nowhere = f"{empty.namespace}-not"
-        predicted = install("2.2.1", "--check", namespace=nowhere, skupper_site_namespace=nowhere)
-        assert predicted.fine().changed > 0
-        assert empty.fingerprint() == before
 
-        assert install("2.2.1").fine().changed > 0
-        assert deployed()["image"] == "registry.example.com/skupper/controller:2.2.1"
-        assert deployed()["env"][0]["value"] == "registry.example.com/skupper/skupper-router:3.5.1"
-        path = f"/api/v1/namespaces/{empty.namespace}/serviceaccounts/skupper-controller"
-        assert empty.client.request("GET", path)["imagePullSecrets"] == [{"name": "registry"}]
-        assert install("2.2.1").fine().changed == 0
+@pytest.fixture
+def installation(empty: Cluster, tmp_path: Path) -> Iterator[Installation]:
+    """What installs the controller into a namespace."""
+    host = Host(tmp_path)
+    yield Installation(empty, host)
+    host.stop()
 
-        # Upgraded where it is, with a router's image of one's own.
-        mine = {"skupper_site_router_image": "registry.example.com/mine:1"}
-        assert install("2.2.4", **mine).fine().changed == 1
-        assert deployed()["image"].endswith("controller:2.2.4")
-        assert deployed()["env"][0]["value"] == "registry.example.com/mine:1"
-    finally:
-        host.stop()
+
+def test_from_a_manifest(empty: Cluster, available: None, installation: Installation) -> None:
+    install, deployed = installation.install, installation.deployed
+    before = empty.fingerprint()
+    wrong = "0" * 64
+    install("2.2.1", skupper_site_controller_manifest_sha256=wrong).refused(
+        f"is {wrong}; nothing was changed"
+    )
+    install("2.2.1", skupper_site_controller_scope="cluster").refused("belongs into skupper")
+    # Into a namespace that is not there.
+    nowhere = f"{empty.namespace}-not"
+    predicted = install("2.2.1", "--check", namespace=nowhere, skupper_site_namespace=nowhere)
+    assert predicted.fine().changed > 0
+    assert empty.fingerprint() == before
+
+    assert install("2.2.1").fine().changed > 0
+    assert deployed()["image"] == "registry.example.com/skupper/controller:2.2.1"
+    assert deployed()["env"][0]["value"] == "registry.example.com/skupper/skupper-router:3.5.1"
+    path = f"/api/v1/namespaces/{empty.namespace}/serviceaccounts/skupper-controller"
+    assert empty.client.request("GET", path)["imagePullSecrets"] == [{"name": "registry"}]
+    assert install("2.2.1").fine().changed == 0
+
+    # Upgraded where it is, with a router's image of one's own.
+    mine = {"skupper_site_router_image": "registry.example.com/mine:1"}
+    assert install("2.2.4", **mine).fine().changed == 1
+    assert deployed()["image"].endswith("controller:2.2.4")
+    assert deployed()["env"][0]["value"] == "registry.example.com/mine:1"
+
+
+@pytest.mark.extended
+def test_a_controller_that_does_not_serve_is_waited_for_in_vain(installation: Installation) -> None:
+    installation.install("2.2.1", skupper_site_wait_timeout=2).refused("Controller | It serves")
+    assert installation.deployed()["image"].endswith("controller:2.2.1")

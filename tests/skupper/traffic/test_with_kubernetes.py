@@ -65,6 +65,9 @@ def test_a_site_on_a_host_serves_a_listener_on_kubernetes(
     assert (link["name"], link["operational"], link["remoteSiteName"]) == ("to-public", True, "pub")
     until(lambda: condition(public, LISTENER, "model", "Matched") == "OK", "the listener is matched")
 
+    here, there = do(public, "info"), sites.do("private", "info")
+    assert set(here) == set(there) and set(here["sites"][0]) == set(there["sites"][0])
+
     sites.cut("private")
     until(lambda: condition(public, LISTENER, "model", "Matched") == "No matching connectors", "it is not")
     assert stays_silent(address, 1)
