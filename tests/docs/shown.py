@@ -31,9 +31,7 @@ class Like(Run):
 
 
 PLAY = "ansible-playbook -i inventory.yml private_ai.chatbot."
-TEARDOWN = Like("molecule/hybrid/destroy.yml", "playbooks/teardown.yml")
-STATUS = Like("tests/status/conftest.py", "playbooks/")
-VERIFY = Like("molecule/hybrid/verify.yml", "playbooks/verify.yml")
+HYBRID = Run("tests/hybrid/walkthrough.py", 'TUTORIAL = ROOT / "docs/tutorial/hybrid.md"')
 QUICKSTART = Run("tests/e2e/test_tutorial.py", 'TUTORIAL = ROOT / "docs/tutorial/quickstart.md"')
 README = Run("tests/e2e/test_tutorial.py", "shown.run_by(shown.README)")
 PARTS = Like("tests/packaging/test_how_to.py", "run_by(PARTS)")
@@ -49,8 +47,7 @@ _README: dict[str, Shown] = {
     "apt install git make": "packages of the reader's system; tools/bootstrap.sh installs the rest",
     "git clone": A_CLONE,
     "make quickstart": QUICKSTART,
-    "ansible-playbook -i inventories/mine playbooks/verify.yml": VERIFY,
-    "ansible-playbook -i inventories/mine playbooks/teardown.yml": TEARDOWN,
+    "ansible-playbook -i inventories/mine": Like(HYBRID.file, "def walk("),
     "ansible-playbook -i inventories/quickstart playbooks/model.yml -e model_step=list": README,
     "ansible-playbook -i inventories/quickstart playbooks/model.yml -e model_step=rollback": Like(
         STEPS, 'host.step("rollback"'
@@ -66,18 +63,7 @@ SHOWN: dict[str, dict[str, Shown]] = {
         "git clone": A_CLONE,
         "make down": Like("molecule/default/destroy.yml", "playbooks/teardown.yml"),
     },
-    "docs/tutorial/hybrid.md": {
-        "cp -r": "the scenario has an inventory of its own",
-        "ansible-playbook -i inventories/mine playbooks/preflight.yml": Like(
-            "tests/public_chatbot/test_preflight.py", "playbooks/preflight.yml"
-        ),
-        "ansible-playbook -i inventories/mine site.yml": Like("molecule/hybrid/converge.yml", "site.yml"),
-        "ansible-playbook -i inventories/mine playbooks/verify.yml": VERIFY,
-        "ansible-playbook -i inventories/mine playbooks/status.yml": Like(
-            "tests/status/conftest.py", "playbooks/"
-        ),
-        "ansible-playbook -i inventories/mine playbooks/teardown.yml": TEARDOWN,
-    },
+    "docs/tutorial/hybrid.md": {"": HYBRID},
     "docs/how-to/a-host-without-internet.md": {"curl": A_RELEASE, "sha256sum": A_RELEASE},
     "docs/how-to/add-a-second-private-site.md": {
         f"{PLAY}site --limit": PARTS,

@@ -1,34 +1,40 @@
-"""What the tutorial of both sides says is what the scenario of both sides runs, playbook by playbook."""
+"""What the tutorial of both sides says is what the scenario of both sides runs, in its order."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
-from tests.docs.commands import ROOT, commands
+from tests.docs.commands import ROOT, commands, parts
+from tests.hybrid.walkthrough import SEEN, TUTORIAL, adapted
 
 SCENARIO = ROOT / "molecule/hybrid"
-#: Each step of the scenario by the command of the tutorial, without its inventory.
-STEPS = {
-    ("site.yml",): "converge",
-    ("playbooks/verify.yml", "-e", "verify_test_pod=true"): "verify",
-    ("playbooks/teardown.yml",): "destroy",
-}
 
 
-def test_the_scenario_runs_the_tutorials_commands() -> None:
-    said = [
-        tuple(words[3:])
-        for command in commands(ROOT / "docs/tutorial/hybrid.md")
-        for words in command.parts("ansible-playbook")
-    ]
-    assert [words for words in said if words in STEPS] == list(STEPS), "all of them, in their order"
-    for words, step in STEPS.items():
-        first = yaml.safe_load((SCENARIO / f"{step}.yml").read_text(encoding="utf-8"))[0]
-        assert first["ansible.builtin.import_playbook"] == f"../../{words[0]}"
-        given = {f"{name}={str(value).lower()}" for name, value in first.get("vars", {}).items()}
-        # A scenario has nobody who types yes.
-        assert given - {"private_ai_confirm=true"} == {word for word in words if "=" in word}
-    shared = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text(encoding="utf-8"))
-    own = yaml.safe_load((SCENARIO / "molecule.yml").read_text(encoding="utf-8"))
+def load(name: str) -> Any:
+    """A file of the scenario, or of what all scenarios share."""
+    return yaml.safe_load((SCENARIO / name).read_text(encoding="utf-8"))
+
+
+def test_the_scenario_runs_every_command_of_the_tutorial_in_its_order() -> None:
+    shared, own = load("../../.config/molecule/config.yml"), load("molecule.yml")
     sequence = {**shared["scenario"], **own.get("scenario", {})}["test_sequence"]
-    assert [step for step in sequence if step in STEPS.values()] == list(STEPS.values())
+    walked = [
+        part
+        for beat in sequence
+        if (SCENARIO / f"{beat}.yml").is_file()
+        for play in load(f"{beat}.yml")
+        if play.get("ansible.builtin.import_playbook") == "walk.yml"
+        for part in play["vars"]["walk_parts"]
+    ]
+    said = parts(TUTORIAL)
+    assert walked == list(said), "each part once, from the first to the last"
+    assert [one for part in walked for one in said[part]] == commands(TUTORIAL), "no command is elsewhere"
+
+
+def test_what_a_reader_sees_is_looked_for() -> None:
+    for beginning in SEEN:
+        assert [one for one in commands(TUTORIAL) if one.line.startswith(beginning)], beginning
+    own = [one.line for one in commands(TUTORIAL) if adapted(one.line) == one.line]
+    assert not own, f"these would run on another inventory than the stage's: {own}"

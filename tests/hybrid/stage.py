@@ -35,6 +35,8 @@ NAMESPACE = "ilab-chat"
 SITE = "private-ai-hybrid"
 UNIT = f"skupper-{SITE}.service"
 BIN = FOLDER / "bin"
+#: The inventory of the tutorial's reader.
+MINE = FOLDER / "mine"
 PROGRAMS = {
     "skupper": "tests/standins/skupper/bin/skupper",
     "skrouterd": "tests/standins/skupper/router/bin/skrouterd",
@@ -154,6 +156,7 @@ def down() -> int:
     _stop_controller()
     _name_page("")
     _restore_sign()
+    shutil.rmtree(MINE, ignore_errors=True)
     return cluster_down(FOLDER / "cluster")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 
@@ -10,13 +9,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.tabs import Tab
-from tests.hybrid.stage import BIN, UNIT
+from tests.hybrid.stage import BIN, MINE, UNIT
 from tests.playbook import run_playbook
 
 #: Milliseconds; the page looks every few seconds, and a link needs some to come up.
 PATIENCE = 60_000
 ABSENT = "The private model cannot be reached now"
-INVENTORY = os.environ.get("MOLECULE_INVENTORY_FILE", "")
 
 
 def router(verb: str) -> None:
@@ -56,5 +54,5 @@ def test_a_link_that_is_cut_is_told_and_comes_back(visitor: Tab, restored: None)
 
 
 def test_nothing_is_planned_for_what_is_as_it_should_be() -> None:
-    said = run_playbook("-i", INVENTORY, "site.yml", "--check", "--diff")
+    said = run_playbook("-i", MINE, "site.yml", "--check", "--diff")
     assert "changed:" not in said and "+++" not in said, said[-4000:]
