@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from tests.docs.commands import ROOT, Command, blocks, parts
-from tests.hybrid.stage import BIN, MINE
+from tests.hybrid.stage import BIN, FOLDER, MINE, left
 
 TUTORIAL = ROOT / "docs/tutorial/hybrid.md"
 #: What the tutorial calls the reader's inventory.
@@ -28,9 +28,18 @@ THEIRS = "inventories/mine"
 SETTINGS = "group_vars/all/main.yml"
 #: teardown.yml asks until somebody has typed yes.
 QUESTION, ANSWERED = b"Type yes to go on", b"TASK [It was confirmed]"
+#: Added to commands that are to say only what they would do. The scenario does so before anything is there.
+PLAN = " --check --diff"
 #: What a reader sees after a command that begins so.
 SEEN = {
     "ansible-playbook -i inventories/mine playbooks/preflight.yml": [r"ilab-podman .*changed=0 .*failed=0"],
+    f"ansible-playbook -i inventories/mine site.yml{PLAN}": [
+        *[rf"changed: \[ilab-podman\] => \(item=private-ai-{one}\)" for one in ("model", "edge")],
+        *[rf"\+\+\+ after: private-ai-{one} \(wanted\)" for one in ("model-1", "gateway")],
+        *[rf"\+ +kind: Site\n\+ +metadata:\n\+ +name: {one}\n" for one in ("ilab-podman", "ilab-chat")],
+        *[rf"\+ +{one}:\n" for one in ("Namespace/ilab-chat", "Deployment/chatbot", "Ingress/chatbot")],
+        *[rf"{one} .*changed=[1-9].* failed=0" for one in ("ilab-podman", "ilab-chat")],
+    ],
     "ansible-playbook -i inventories/mine playbooks/verify.yml": ["another pod does not reach the listener"],
     "ansible-playbook -i inventories/mine playbooks/status.yml": ["private half: UP", "public half: +UP"],
     "ansible-playbook -i inventories/mine playbooks/teardown.yml": [r"ilab-podman .*changed=[1-9]"],
@@ -95,16 +104,20 @@ def run(line: str) -> str:
     return said.decode(errors="replace")
 
 
-def walk(command: Command, *options: str) -> None:
+def walk(command: Command, plan: str = "") -> None:
     """Run a command of the tutorial; RuntimeError when its reader would not see what is meant to be seen."""
-    line = adapted(" ".join([command.line, *options]))
-    print(f"$ {line}", flush=True)
-    said = run(line)
+    line = command.line + plan
+    print(f"$ {adapted(line)}", flush=True)
+    said = run(adapted(line))
     for beginning, patterns in SEEN.items():
         missing = [one for one in patterns if not re.search(one, said)]
-        if command.line.startswith(beginning) and missing:
+        if line.startswith(beginning) and missing:
             raise RuntimeError(f"{line} does not say {missing}")
-    if command.line.startswith("cp "):
+    if plan:
+        made = left() + [str(one) for one in [FOLDER / "data"] if one.exists()]
+        if made:
+            raise RuntimeError(f"{line} made {made}")
+    if line.startswith("cp "):
         edit()
 
 
@@ -113,12 +126,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help="run each as a check")
+    parser.add_argument("--check", action="store_true", help="run each on empty systems, as a plan")
     parser.add_argument("part", nargs="+", choices=sorted(parts(TUTORIAL)))
     given = parser.parse_args()
     for part in given.part:
         for command in parts(TUTORIAL)[part]:
-            walk(command, *(["--check"] if given.check else []))
+            walk(command, PLAN if given.check else "")
     return 0
 
 
