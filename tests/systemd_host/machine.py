@@ -42,6 +42,9 @@ OPTIONS = os.environ.get("PODMAN_RUN_ARGS", "").split()
 #: The runtime is named before the command of Podman, limits after it.
 RUNTIME = OPTIONS[:2] if OPTIONS[:1] == ["--runtime"] else []
 LIMITS = OPTIONS[len(RUNTIME) :]
+#: What makes a container fit for systemd, said by hand: Podman 5 has no systemd mode on version 1.
+PLACES = ("/run", "/run/lock", "/tmp")
+BY_HAND = ["--systemd=false", "--stop-signal=SIGRTMIN+3", *(f"--tmpfs={place}" for place in PLACES)]
 USER = "owner"
 CGROUPS = "/sys/fs/cgroup"
 #: Version 2 instead of what Podman mounted.
@@ -126,7 +129,8 @@ class Machine:
         call("podman", "save", "--multi-image-archive", "--output", str(archive), *self.images)
         call(
             *("podman", *RUNTIME, "run", "--detach", "--name", self.name, "--hostname", "private-host"),
-            *("--privileged", "--systemd=always", "--cgroupns=private", *LIMITS),
+            *("--privileged", "--cgroupns=private", *LIMITS),
+            *(["--systemd=always"] if unified() else BY_HAND),
             *("--publish", "127.0.0.1::22", *self._files(archive), *self._first_process()),
         )
         (self.port,) = re.findall(r":(\d+)$", call("podman", "port", self.name, "22").stdout.strip())
