@@ -4,7 +4,7 @@ The base is the image that the collection builds from the distribution's package
 needed. AWX's way: an unprivileged user of group 0, no terminal, a read-only project, inventory, extra
 variables and a private SSH key as files, other credentials by their types (environment, files, variables), a
 new container and an empty directory for each job, and artefacts of one job as variables of the next.
-TEST_EE_IMAGE names an image that is built already.
+TEST_EE_IMAGE names an image that is built already, with the stand-in of skupper in it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,12 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.private_ai.chatbot.plugins.module_utils.kubernetes.client import Client, connected
+from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.api import connect
 
 from tests.cluster.fixtures import Api, api
+from tests.skupper.on_kubernetes.cluster import install_crds
+from tests.standins.skupper import archive
+from tests.standins.skupper.controller import Controller, Options
 from tests.systemd_host.conftest import VERSIONS
 from tests.systemd_host.machine import GIVEN, Machine, build_image, until
 
@@ -86,10 +91,12 @@ def image(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         yield ready
         return
     context = tmp_path_factory.mktemp("context")
+    given = archive.write(project / "execution-environment/skupper.tgz")
     call(str(BIN / "ansible-galaxy"), "collection", "build", "--output-path", "dist", cwd=project)
     create = ["create", "--file", "execution-environment.yml", "--context", str(context)]
     call(str(BIN / "ansible-builder"), *create, "--output-filename", "Containerfile", cwd=project)
     shutil.rmtree(project / "dist")
+    given.unlink()
     name = f"localhost/private-ai-tests/ee:{uuid.uuid4().hex[:8]}"
     mounts = [path for path in ("/etc/pip.conf", "/etc/ssl/certs") if Path(path).exists()]
     podman(
@@ -207,6 +214,8 @@ def test_it_holds_what_playbooks_need(image: str) -> None:
     podman(*run, "python3", "-c", "import kubernetes, jmespath, huggingface_hub")
     podman(*run, "ansible-doc", "private_ai.chatbot.solution_info")
     podman(*run, "ansible-runner", "--version")
+    # From the file beside it; with the stand-in's words, which are those of the real one.
+    assert "2.2.1" in podman(*run, "skupper", "version")
 
 
 def test_status_runs_and_leaves_an_artefact(job: Job) -> None:
@@ -246,7 +255,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def test_a_workflow_deploys_to_a_host_by_ssh(job: Job, machine: Machine) -> None:
-    """Deploy, verify, status: what one job leaves for the next are artefacts, and nothing else."""
+    """From deploy to tear down: what one job leaves for the next are artefacts, and nothing else."""
     host = {
         "ansible_host": "127.0.0.1",
         "ansible_port": int(machine.port),
@@ -264,19 +273,25 @@ def test_a_workflow_deploys_to_a_host_by_ssh(job: Job, machine: Machine) -> None
     given: dict[str, Any] = {"private_model_api_keys": [KEY], "public_chatbot_api_key": KEY}
     artefacts: dict[str, Any] = {}
     said = ""
-    machine.run("root", "mkdir", "-p", TEXTFILES)
-    for playbook in ("site", "verify", "status"):
+
+    def play(playbook: str, **more: Any) -> None:
+        nonlocal artefacts, said
         status, output = job.run(
             f"playbooks/{playbook}.yml",
             hosts,
-            given | artefacts,
+            given | artefacts | more,
             files={"env/ssh_key": (machine.folder / "key").read_text()},
             network="host",
         )
         assert status == "successful", output
         artefacts |= job.stats()
         said += output + "".join(job.events())
-    assert KEY not in said and "PRIVATE KEY" not in said
+
+    for playbook in ("site", "verify", "status"):
+        play(playbook)
+    # A key that was given is nobody's to keep: neither it nor one of the role's own is in a file there.
+    assert machine.run("root", "find", "/var/lib/private-ai", "-name", "api-key") == ""
+    assert machine.run("root", "grep", "-rlF", KEY, "/var/lib/private-ai", check=False) == ""
 
     assert artefacts["private_ai_url"] == "http://127.0.0.1:8080/"
     verification = artefacts["private_ai_verification"]
@@ -293,6 +308,19 @@ def test_a_workflow_deploys_to_a_host_by_ssh(job: Job, machine: Machine) -> None
     service = ("systemctl", "show", "--property=Result", "private-ai-metrics.service")
     assert machine.run("root", *service) == "Result=success"
 
+    play("support_bundle", support_bundle_path="/runner/bundle.tar.gz")
+    assert artefacts["private_ai_support_bundle"] == "/runner/bundle.tar.gz"
+    with tarfile.open(job.folder / "bundle.tar.gz") as bundle:
+        files = [(member.name, bundle.extractfile(member)) for member in bundle.getmembers()]
+        texts = {name.removeprefix("./"): file.read().decode() for name, file in files if file}
+    assert "request_id" in texts["model-host/logs/private-ai-gateway.log"]
+    assert KEY not in "".join(texts.values())
+
+    play("teardown", private_ai_confirm=True)
+    assert machine.left("root") == []
+    assert machine.run("root", "ls", "/var/lib/prometheus") == ""
+    assert KEY not in said and "PRIVATE KEY" not in said
+
 
 def test_a_cluster_by_the_kubeconfig_of_a_credential(job: Job, api: Api) -> None:
     """The workflow's step of the public side, as its template is told to run it."""
@@ -308,21 +336,32 @@ def test_a_cluster_by_the_kubeconfig_of_a_credential(job: Job, api: Api) -> None
         # There are no nodes.
         "public_chatbot_wait": False,
         "public_chatbot_monitoring": True,
+        "skupper_site_platform": "kubernetes",
+        "skupper_site_name": "ilab-chat",
+        "skupper_site_namespace": NAMESPACE,
+        "skupper_site_listeners": [{"name": "instructlab", "port": 8000}],
     }
     private = {"hosts": {"far": {"ansible_host": "198.51.100.9"}}}
     (step,) = [one for one in NODES if one["name"] == "public"]
-    status, said = job.run(
-        "playbooks/site.yml",
-        {"private": private, "public": {"hosts": {"cluster": host}}},
-        {"public_chatbot_api_key": KEY},
-        options=f"--limit {step['limit']} --skip-tags {step['skip_tags']}",
-        files={"env/kubeconfig": kubeconfig},
-        environment=dict.fromkeys(("KUBECONFIG", "K8S_AUTH_KUBECONFIG"), "/runner/env/kubeconfig"),
-        network="host",
-    )
+    client = connected(Client, {"kubeconfig": str(api.kubeconfig)})
+    install_crds(connect({"kubeconfig": str(api.kubeconfig)}))
+    with Controller(api.kubeconfig, Options(fast=True, namespaces=(NAMESPACE,))):
+        status, said = job.run(
+            "playbooks/site.yml",
+            {"private": private, "public": {"hosts": {"cluster": host}}},
+            {"public_chatbot_api_key": KEY},
+            options=f"--limit {step['limit']} --skip-tags {step['skip_tags']}",
+            files={"env/kubeconfig": kubeconfig},
+            environment=dict.fromkeys(("KUBECONFIG", "K8S_AUTH_KUBECONFIG"), "/runner/env/kubeconfig"),
+            network="host",
+        )
     assert status == "successful", said
     assert KEY not in said + "".join(job.events())
-    client = connected(Client, {"kubeconfig": str(api.kubeconfig)})
+    # Through the command in the image: there is no other way to a listener.
+    kinds = f"/apis/skupper.io/v2alpha1/namespaces/{NAMESPACE}"
+    conditions = client.request("GET", f"{kinds}/sites/ilab-chat")["status"]["conditions"]
+    assert "Ready" in {one["type"] for one in conditions if one["status"] == "True"}
+    assert client.request("GET", f"{kinds}/listeners/instructlab")["spec"]["port"] == 8000
     deployment = client.request("GET", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/chatbot")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == host["public_chatbot_image"]
