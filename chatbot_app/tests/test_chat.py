@@ -134,9 +134,10 @@ async def test_heartbeats_fill_the_silence_of_a_plain_stream(gateway: FakeGatewa
         async with asyncio.timeout(PATIENCE):
             async for piece in response.aiter_text():
                 text += piece
-                if text.count(": heartbeat") == 3:
+                if text.count(": heartbeat") >= 3:
                     gateway.go.set()
-        assert events(text)[-1] == ("", "[DONE]")
+        # On a busy machine the silence before the end of the response is one, too.
+        assert [one for one in events(text) if one[0] != ":"][-1] == ("", "[DONE]")
 
 
 async def test_key_and_request_id_reach_the_gateway(gateway: FakeGateway) -> None:
