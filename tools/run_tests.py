@@ -25,6 +25,7 @@ import ansible_test_tree
 import importer
 import matrix
 from fast import app_job, fast, lint_jobs, unit_jobs
+from plays import integration, molecule, play_target
 from steps import (
     BIN,
     CACHE,
@@ -36,14 +37,12 @@ from steps import (
     count_junit,
     environment,
     judged,
-    progress,
     pytest_command,
     together,
     tracked,
     verdict,
 )
 
-TARGETS = ROOT / "tests/integration/targets"
 #: Their sites take the ports that Skupper's sites take on every host, so one follows the other.
 SKUPPER_PORTS = [
     "tests/skupper/modules",
@@ -87,30 +86,6 @@ def ansible_test(kind: str, *arguments: str) -> Count:
 def sanity() -> Count:
     """Programs of the images and of the training are not Ansible's; the other linters read them."""
     return ansible_test("sanity", "--exclude", "roles/private_model/files/")
-
-
-def play_target(name: str, **variables: str) -> Count:
-    """A target below tests/integration by a play of its own."""
-    print(f"  -- {' '.join([name, *variables.values()])}", flush=True)
-    play = CACHE / "integration" / f"{name}.yml"
-    play.parent.mkdir(parents=True, exist_ok=True)
-    play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": True, "roles": [name]}]))
-    env = environment(ANSIBLE_ROLES_PATH=str(TARGETS), NO_COLOR="1", ANSIBLE_CALLBACK_RESULT_FORMAT="yaml")
-    command = ["ansible-playbook", "-i", "localhost,", "-c", "local", str(play)]
-    command += ["-e", json.dumps({"ansible_python_interpreter": sys.executable, **variables})]
-    return verdict(call(command, env=env, limit=30 * MINUTE))
-
-
-def integration(extended: bool = False) -> Count:
-    """Every target; each counts as one. Those with the alias `extended` take minutes and come apart."""
-    total = Count()
-    for target in sorted(TARGETS.iterdir()):
-        aliases = target / "aliases"
-        words = aliases.read_text().split() if aliases.exists() else []
-        chosen = "hidden" not in words and ("extended" in words) == extended
-        if chosen and (target / "tasks/main.yml").exists():
-            total += play_target(target.name)
-    return total
 
 
 def run_arguments() -> str:
@@ -230,27 +205,6 @@ def awx_environment() -> Count:
     if built.failed:
         return built
     return pytest("awx-environment", "tests/awx/test_environment.py", env=with_image(), limit=60 * MINUTE)
-
-
-def molecule(scenario: str, sandboxed: bool = False) -> Count:
-    """A scenario, its beats counted as one, and the checks of its verify.
-
-    :param sandboxed: whether what it writes outside of this clone is to be gone afterwards.
-    """
-    report, log = JUNIT / f"molecule-{scenario}.xml", CACHE / "progress.log"
-    report.unlink(missing_ok=True)
-    with progress(log):
-        env = environment(MOLECULE_JUNIT=str(report), PRIVATE_AI_PROGRESS_FILE=str(log), NO_COLOR="1")
-        command = ["molecule", "test", "-s", scenario]
-        if sandboxed:
-            sandbox = [sys.executable, str(ROOT / "tests/standins/skupper/sandbox.py")]
-            command = [*sandbox, "--share", str(ROOT), "--", *command]
-        status = call(command, env=env, limit=60 * MINUTE)
-    checks = count_junit(report)
-    if checks == Count():
-        print("molecule: verify reported no check", flush=True)
-        status = status or 1
-    return verdict(status) + checks
 
 
 @dataclass

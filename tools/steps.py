@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,10 +62,23 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, **own, **extra}
 
 
-def call(command: list[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None, limit: int) -> int:
-    """Run a command, its output straight to ours; return its status, 124 when it ran past `limit` seconds."""
+def call(
+    command: list[str],
+    *,
+    cwd: Path = ROOT,
+    env: dict[str, str] | None = None,
+    limit: int,
+    output: IO[bytes] | None = None,
+) -> int:
+    """Run a command; its status, 124 when it ran past `limit` seconds. What it says goes where ours does."""
     process = subprocess.Popen(
-        command, cwd=cwd, env=env or environment(), stdin=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=cwd,
+        env=env or environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,
     )
     try:
         return process.wait(limit)
@@ -177,19 +192,19 @@ def tracked(*patterns: str) -> list[str]:
 
 
 @contextmanager
-def progress(file: Path) -> Iterator[None]:
-    """Show what long steps of a play append to `file`."""
+def shown(file: Path, wanted: str = "") -> Iterator[None]:
+    """Show the lines that others append to `file`, those where the pattern `wanted` is found."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("")
     ready = threading.Event()
 
     def show() -> None:
-        with file.open() as lines:
+        with file.open(encoding="utf-8", errors="replace") as lines:
             while True:
                 line = lines.readline()
-                if line:
+                if line and re.search(wanted, line):
                     print(f"    ... {line.rstrip()}", flush=True)
-                elif ready.wait(0.5):
+                elif not line and ready.wait(0.5):
                     return
 
     watcher = threading.Thread(target=show, daemon=True)

@@ -36,4 +36,5 @@ def throwaway() -> Iterator[list[tuple[str, str]]]:
     made: list[tuple[str, str]] = []
     yield made
     for kind, name in reversed(made):
-        podman(kind, "rm", "-f", name, check=False)
+        # Podman 4 removes secrets without this option only.
+        podman(kind, "rm", *([] if kind == "secret" else ["-f"]), name, check=False)
