@@ -19,6 +19,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.gguf_model.plan
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "roles/private_model/files/demo_model"
 MODULE = "ansible_collections.private_ai.chatbot.plugins.modules.gguf_model"
+IMAGE = os.environ.get("IMAGE", "localhost/private-ai/ilab:0.26.1")
 SDIST = "llama_cpp_python-0.3.36.tar.gz"
 
 
