@@ -59,6 +59,8 @@ def test_a_link_to_a_host(sites: Sites) -> None:
     # What is not declared goes when that is asked for, and only then.
     other = {**EAST, "skupper_site_connectors": [], "skupper_site_links": [], "skupper_site_prune": True}
     assert sites.role(east={**other, "skupper_site_prune": False}).fine().changed == 0
+    # A check knows that the site would be reloaded, too.
+    assert sites.role("--check", east=other).fine().count("changed") == {"east": 3, "west": 0}
     assert sites.role(east=other).fine().count("changed") == {"east": 3, "west": 0}
     assert host.run("ls", str(resources)).stdout.split() == ["Site-east.yaml"]
 
