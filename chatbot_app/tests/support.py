@@ -227,9 +227,14 @@ async def running(gateway: FakeGateway | None, **settings: Any) -> AsyncIterator
 
 def closed_port() -> int:
     """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
+    return closed_ports(1)[0]
+
+
+def closed_ports(count: int) -> list[int]:
+    """Ports on which nobody listens; asked for one after the other, two may be the same."""
+    with contextlib.ExitStack() as held:
+        taken = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [one.getsockname()[1] for one in taken]
 
 
 def events(text: str) -> list[tuple[str, Any]]:

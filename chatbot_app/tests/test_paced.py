@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support import PAGE, PATIENCE, closed_port, events, texts
+from support import PAGE, PATIENCE, closed_ports, events, texts
 from test_server import BODY, program, reachable
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +49,7 @@ class Paced:
 @contextlib.asynccontextmanager
 async def paced(tokens: int) -> AsyncIterator[Paced]:
     assert PACED.is_file(), f"{PACED} is part of the repository and needed here"
-    port, stats_port = closed_port(), closed_port()
+    port, stats_port = closed_ports(2)
     command = [
         sys.executable,
         str(PACED),

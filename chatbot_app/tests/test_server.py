@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from support import PAGE, PATIENCE, Answer, FakeGateway, closed_port, events, texts, until
+from support import PAGE, PATIENCE, Answer, FakeGateway, closed_ports, events, texts, until
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ async def start(**environ: str) -> asyncio.subprocess.Process:
 
 @contextlib.asynccontextmanager
 async def program(gateway: HasPort, **environ: str) -> AsyncIterator[Program]:
-    port, metrics_port = closed_port(), closed_port()
+    port, metrics_port = closed_ports(2)
     address = f"http://127.0.0.1:{gateway.port}"
     process = await start(ADDRESS=address, PORT=str(port), METRICS_PORT=str(metrics_port), **environ)
     started = Program(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}")
