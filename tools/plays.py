@@ -81,6 +81,9 @@ def molecule(scenario: str, sandboxed: bool = False) -> Count:
     """
     report, steps = JUNIT / f"molecule-{scenario}.xml", CACHE / "progress.log"
     report.unlink(missing_ok=True)
+    # Of a run that was killed: molecule would take the scenario for prepared.
+    for state in (CACHE / "ansible/tmp").glob(f"molecule.*.{scenario}/state.yml"):
+        state.unlink()
     with shown(steps):
         env = environment(MOLECULE_JUNIT=str(report), PRIVATE_AI_PROGRESS_FILE=str(steps), NO_COLOR="1")
         command = ["molecule", "test", "-s", scenario]

@@ -34,6 +34,7 @@ NAMESPACE = "ilab-chat"
 #: Skupper's namespace on the private host, and the unit of its router.
 SITE = "private-ai-hybrid"
 UNIT = f"skupper-{SITE}.service"
+SITE_PLACES = [Path("/var/lib/skupper/namespaces") / SITE, Path("/etc/systemd/system") / UNIT]
 BIN = FOLDER / "bin"
 #: The inventory of the tutorial's reader.
 MINE = FOLDER / "mine"
@@ -133,6 +134,18 @@ def _stop_controller() -> None:
         return
 
 
+def _remove_rest() -> None:
+    """What a run that was killed has left: the next one begins on an empty system."""
+    site, unit = SITE_PLACES
+    if unit.exists():
+        real = Path("/run/systemd/system").exists()
+        command = ["systemctl" if real else str(ROOT / SYSTEMCTL), "disable", "--now", UNIT]
+        subprocess.run(command, capture_output=True, timeout=60, check=False)
+        unit.unlink()
+    for folder in (unit.with_name(f"{UNIT}.d"), site, FOLDER / "data", MINE):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def up() -> int:
     """Start everything; the exit status."""
     down()
@@ -156,7 +169,7 @@ def down() -> int:
     _stop_controller()
     _name_page("")
     _restore_sign()
-    shutil.rmtree(MINE, ignore_errors=True)
+    _remove_rest()
     return cluster_down(FOLDER / "cluster")
 
 
@@ -168,8 +181,7 @@ def left() -> list[str]:
         for one in there.core.list_namespace().items
         if one.metadata.name == NAMESPACE
     ]
-    places = [f"/var/lib/skupper/namespaces/{SITE}", f"/etc/systemd/system/{UNIT}"]
-    return found + [one for one in places if Path(one).exists()] + left_on_host()
+    return found + [str(one) for one in SITE_PLACES if one.exists()] + left_on_host()
 
 
 def main() -> int:
