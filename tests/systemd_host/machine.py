@@ -147,12 +147,15 @@ class Machine:
         limited = self.version == 1 or unified()
         (self.folder / "podman.conf").write_text("" if limited else "[containers]\npids_limit = 0\n")
         archive.chmod(0o644)
+        # udev does this elsewhere; without it an ordinary user has no networks.
+        (self.folder / "tun.conf").write_text("z /dev/net/tun 0666 - - -\n")
         places = {
             "containers": "/var/lib/containers",
             "home": "/home",
             "images.tar": "/images.tar:ro",
             "key.pub": "/etc/ssh/visitors:ro",
             "sshd.conf": "/etc/ssh/sshd_config.d/visitors.conf:ro",
+            "tun.conf": "/etc/tmpfiles.d/tun.conf:ro",
             "podman.conf": "/etc/containers/containers.conf.d/test.conf:ro",
         }
         return [f"--volume={self.folder}/{here}:{there}" for here, there in places.items()]
