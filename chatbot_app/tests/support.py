@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from private_ai_chatbot.server import make_server
 
 PATIENCE = 20.0  # seconds until a condition that does not come true fails the test; nothing is measured by it
 PAGE = {"X-Chatbot-Events": "1"}
+_ANY = random.SystemRandom()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -231,10 +233,15 @@ def closed_port() -> int:
 
 
 def closed_ports(count: int) -> list[int]:
-    """Ports on which nobody listens; asked for one after the other, two may be the same."""
+    """Different ports on which nobody listens; connections that go out, which could take one, get others."""
+    found: list[int] = []
     with contextlib.ExitStack() as held:
-        taken = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in taken]
+        while len(found) < count:
+            port = _ANY.randint(20_000, 29_999)
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(port)
+    return found
 
 
 def events(text: str) -> list[tuple[str, Any]]:

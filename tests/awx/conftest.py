@@ -13,8 +13,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.gateway.gateway_stack import free_ports, wait_until
+from tests.gateway.gateway_stack import wait_until
 from tests.playbook import ROOT, run_playbook
+from tests.ports import free_ports
 
 TOKEN = "token-of-the-test"
 PLAYBOOKS = [f"playbooks/{path.name}" for path in sorted((ROOT / "playbooks").glob("*.yml"))]

@@ -17,13 +17,16 @@ import functools
 import json
 import os
 import resource
-import socket
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.ports import free_port
 
 REQUEST_END = b"\r\n\r\n"
 HEADERS = (
@@ -170,12 +173,6 @@ async def measure(options: argparse.Namespace, app: int, port: int) -> dict[str,
         "gap_ms_p50": round(1000 * gaps[49], 1),
         "gap_ms_p99": round(1000 * gaps[98], 1),
     }
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 async def until_open(port: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,22 +12,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
+from tests.ports import free_ports
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODEL = ROOT / "tests" / "standins" / "paced_model.py"
 SOURCE = ROOT / "chatbot_app" / "src"
 SYSTEM_PROMPT = "Answer briefly and in the language of the question."
 START_SECONDS = 30
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:

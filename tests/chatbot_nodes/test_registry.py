@@ -14,7 +14,8 @@ from tests.chatbot_nodes.deployed import Deployed, Model
 from tests.cluster.cluster import Cluster
 from tests.cluster.node import REGISTRIES
 from tests.cluster.processes import found
-from tests.gateway.gateway_stack import free_ports, wait_until
+from tests.gateway.gateway_stack import wait_until
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.extended
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.network import Plan
-from tests.cluster.processes import Processes, answers, free_port
+from tests.cluster.processes import Processes, answers
 from tests.cluster.programs import program
 from tests.cluster.rest import Rest
+from tests.ports import free_port
 
 COREFILE = """\
 . {{

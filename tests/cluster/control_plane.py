@@ -12,8 +12,9 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.cluster.pki import Authority, write_key
-from tests.cluster.processes import Processes, Workspace, answers, found, free_port
+from tests.cluster.processes import Processes, Workspace, answers, found
 from tests.cluster.programs import program
+from tests.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 

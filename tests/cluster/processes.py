@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,12 +19,6 @@ START_SECONDS = 120
 END_SECONDS = 30
 RUNS = CACHE / "runs"
 CGROUPS = Path("/sys/fs/cgroup")
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
 
 
 def answers(url: str) -> bool:

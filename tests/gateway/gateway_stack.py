@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,19 +16,12 @@ from typing import Any
 import httpx
 import jinja2
 
+from tests.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "roles/private_model/templates/gateway"
 STAND_IN = ROOT / "tests/standins/paced_model.py"
 KEY, OTHER_KEY, INNER_KEY = "pai_first-key-of-the-test", "pai_second-key-of-the-test", "inner-key-of-the-test"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 15, what: str = "") -> Any:

@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from tests.cluster.processes import found
-from tests.gateway.gateway_stack import INNER_KEY, ROOT, Replica, free_ports, wait_until
+from tests.gateway.gateway_stack import INNER_KEY, ROOT, Replica, wait_until
+from tests.ports import free_ports
 
 #: Where Debian keeps what it says about NGINX; what others put beside it is not read.
 DEBIAN = Path("/etc/nginx/nginx.conf")

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway.gateway_stack import KEY, ROOT, Gateway, free_ports, wait_until
+from tests.gateway.gateway_stack import KEY, ROOT, Gateway, wait_until
+from tests.ports import free_ports
 
 Start = Callable[..., Gateway]
 

@@ -21,8 +21,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.gateway.gateway_stack import KEY, Gateway, Replica, free_ports, wait_until
+from tests.gateway.gateway_stack import KEY, Gateway, Replica, wait_until
 from tests.playbook import ROOT
+from tests.ports import free_ports
 
 COLLECTOR = ROOT / "plugins/module_utils/status/host_metrics.py"
 DASHBOARD = json.loads((ROOT / "roles/private_model/files/monitoring/dashboard.json").read_text())

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.gateway_stack import free_ports
 from tests.pipeline.host import ROOT, Host
+from tests.ports import free_ports
 from tests.registry import serving
 
 pytestmark = pytest.mark.extended

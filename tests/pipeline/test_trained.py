@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.browser.stack import SOURCE, RealStack, free_ports
+from tests.browser.stack import SOURCE, RealStack
 from tests.browser.tabs import Tab, TabMaker
 from tests.pipeline.host import GATEWAY, Host, Visitor, changed
+from tests.ports import free_ports
 from tests.training import dataset
 
 #: Small batches: InstructLab's learning rate is fixed, so a tiny model needs many steps.

@@ -19,7 +19,8 @@ import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.podman.cni import conflist
 
 from tests.cluster.pki import Authority
-from tests.gateway.gateway_stack import INNER_KEY, Replica, free_ports, wait_until
+from tests.gateway.gateway_stack import INNER_KEY, Replica, wait_until
+from tests.ports import free_ports
 from tests.public_chatbot.place import ROOT, Place
 from tests.public_chatbot.verification import lines, verify
 

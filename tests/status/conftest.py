@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.gateway.gateway_stack import KEY, ROOT, Gateway, Replica, free_ports, wait_until
+from tests.gateway.gateway_stack import KEY, ROOT, Gateway, Replica, wait_until
 from tests.playbook import run_playbook
+from tests.ports import free_ports
 
 PROMPT = "canary prompt: what is the weather on the moon"
 SECRETS = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.control_plane import free_port
+from tests.ports import free_port
 from tests.skupper.modules.host import NAMESPACES, STANDINS, Host
 from tests.skupper.role.sites import Sites
 from tests.skupper.traffic.servers import Server, greeting, until

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.private_ai.chatbot.plugins.module_utils.skupper.kinds import LINK, SECRET
 
-from tests.cluster.control_plane import free_port
+from tests.ports import free_port
 from tests.skupper.modules.host import NAMESPACES, ROOT, Host
 from tests.skupper.on_kubernetes.cluster import Cluster
 from tests.skupper.on_kubernetes.conftest import controller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cluster.control_plane import free_port
+from tests.ports import free_port
 from tests.skupper.modules.host import Host
 from tests.skupper.traffic.servers import Server
 

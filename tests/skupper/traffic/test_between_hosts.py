@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.control_plane import free_port
+from tests.ports import free_port
 from tests.skupper.traffic.servers import Server, connect, greeting, stays_silent, until
 from tests.skupper.traffic.sites import Sites
 from tests.standins.skupper.model import certs
