@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -166,6 +168,19 @@ class System:
             found = self.inspect(self.router)
             if found is not None and is_running(found):
                 self.tell_engine("stop", self.router)
+
+    @contextlib.contextmanager
+    def alone(self) -> t.Iterator[None]:
+        """While no other site of this user starts on this host.
+
+        The command takes the first ports on which nobody listens yet, so two at once get the same ones.
+        """
+        handle = os.open(os.path.dirname(self.store.root), os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def wait(self) -> None:
         """Return when the router listens for tools of this host; WaitFailed otherwise."""

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -49,10 +50,12 @@ def started(session: Session, system: System) -> dict[str, t.Any]:
         "reload": lambda: cli.run(["system", "reload"]),
         "revive": system.revive,
     }
-    session.act([(f"{word} of namespace {session.namespace}", calls[word]) for word in words])
+    check = session.module.check_mode
     moved = settled or "revive" in words
-    if moved and params["wait"] and not session.module.check_mode:
-        system.wait()
+    with system.alone() if settled and not check else contextlib.nullcontext():
+        session.act([(f"{word} of namespace {session.namespace}", calls[word]) for word in words])
+        if moved and params["wait"] and not check:
+            system.wait()
     before = {"running": state.running, "pending": list(state.pending), "open files": list(state.open_files)}
     after = {
         "running": True if moved else state.running,
@@ -63,7 +66,7 @@ def started(session: Session, system: System) -> dict[str, t.Any]:
         before["restart by systemd"], after["restart by systemd"] = False, True
     if "enable" in words:
         before["starts with the host"], after["starts with the host"] = False, True
-    running = state.running if session.module.check_mode or not moved else system.running()
+    running = state.running if check or not moved else system.running()
     return _result(system, words, running, before, after)
 
 

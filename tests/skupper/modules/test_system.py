@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.skupper.modules.host import NAMESPACES, Host
+from tests.skupper.traffic.servers import until
 
 WHERE: dict[str, Any] = {"platform": "linux", "namespace": "east"}
 DROP_IN = "/etc/systemd/system/skupper-east.service.d/50-private-ai-restart.conf"
@@ -131,6 +133,17 @@ def test_two_namespaces_of_one_host_do_not_touch_each_other(defined: Host) -> No
     host.module("skupper_system", **west, state="absent")
     assert router(host, "west") == "" and router(host, "east") == routers[0]
     assert host.module("skupper_info", **WHERE)["started"]
+
+
+def test_sites_of_one_host_start_one_after_the_other(defined: Host) -> None:
+    host = defined
+    # As the start of another site, which is done when this one has seen what there is of ours.
+    hold = f"touch /run/held; sleep 3; ls {NAMESPACES}/east"
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(host.run, "flock", str(NAMESPACES), "sh", "-c", hold)
+        until(lambda: host.run("test", "-e", "/run/held").rc == 0, "another site starts")
+        assert host.module("skupper_system", **WHERE)["actions"] == ["drop-in", "start"]
+        assert other.result().stdout.split() == ["input"]
 
 
 def test_stopped_keeps_all_and_started_brings_it_back(defined: Host) -> None:
