@@ -70,7 +70,10 @@ def call(
     limit: int,
     output: IO[bytes] | None = None,
 ) -> int:
-    """Run a command; its status, 124 when it ran past `limit` seconds. What it says goes where ours does."""
+    """Run a command; its status, 124 when it ran past `limit` seconds.
+
+    :param output: where what it says goes, in place of our own output.
+    """
     process = subprocess.Popen(
         command,
         cwd=cwd,
