@@ -84,8 +84,12 @@ class Deployed:
 
     def attempt(self, *arguments: str, **variables: Any) -> Play:
         """The same, whatever comes of it."""
+        return Play.run(self.variables(**variables), list(arguments))
+
+    def variables(self, **more: Any) -> dict[str, Any]:
+        """What the role is told."""
         host = self.cluster.own.host
-        given = {
+        return {
             "public_chatbot_kubernetes": {"kubeconfig": str(self.cluster.kubeconfig)},
             "public_chatbot_namespace": self.namespace,
             "public_chatbot_image_source": "loaded",
@@ -94,9 +98,8 @@ class Deployed:
             "public_chatbot_model_to": [{"ipBlock": {"cidr": f"{host}/32"}}],
             "public_chatbot_model_name": "paced",
             "ansible_python_interpreter": sys.executable,
-            **variables,
+            **more,
         }
-        return Play.run(given, list(arguments))
 
     def remove(self) -> None:
         """Take it away with its namespace; nobody waits for the end."""

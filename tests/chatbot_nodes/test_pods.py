@@ -12,6 +12,7 @@ import pytest
 from tests.chatbot_nodes.deployed import NAME, Deployed, Model
 from tests.cluster.cluster import Cluster
 from tests.cluster.pki import Authority
+from tests.public_chatbot.verification import lines, verify
 
 #: A user of OpenShift's restricted-v2: of the namespace's own range, in no group of the image's.
 USER = 1000680000
@@ -68,6 +69,41 @@ def test_pods_run_as_the_user_that_openshift_chooses_and_serve_tls_to_its_router
     )
     assert another.in_pod(pod.metadata.name, program).split() == [str(USER), "0"]
     assert "The model" in another.in_pod(pod.metadata.name, ASK.format(authority=trusted, name=name))
+
+
+@pytest.mark.extended
+def test_the_address_with_a_port_of_the_nodes_is_that_of_a_node_that_answers(
+    cluster: Cluster, another: Deployed, tmp_path: Path
+) -> None:
+    addresses = {
+        one.metadata.name: next(each.address for each in one.status.addresses if each.type == "InternalIP")
+        for one in cluster.core.list_node().items
+    }
+    # Not the first, which anybody would take; its pod is the only one.
+    idle, node = sorted(addresses, key=lambda name: addresses[name])[:2]
+    given = {
+        "public_chatbot_exposure": "nodeport",
+        "public_chatbot_replicas": 1,
+        "public_chatbot_node_selector": {"kubernetes.io/hostname": node},
+    }
+    done = another.play(**given)
+    told = done.task("Objects of the chatbot")
+    assert told["hosts"] == [addresses[node]]
+    port = told["ports"][f"{NAME}-nodeport"]["http"]
+
+    def answers(name: str) -> bool:
+        try:
+            page = httpx.get(f"http://{addresses[name]}:{port}/", trust_env=False, timeout=3)
+        except httpx.TransportError:
+            return False
+        return page.status_code == 200
+
+    cluster.until(lambda: answers(node), "the node with the pod answers", 60)
+    # It keeps visitors' addresses, which it could not by handing on to another.
+    assert not answers(idle)
+    found = lines(verify(tmp_path, another.variables(**given))[1])
+    good, line = found["answer"]
+    assert good and f"http://{addresses[node]}:{port}/ answers" in line, line
 
 
 class Load:

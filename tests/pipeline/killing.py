@@ -13,6 +13,7 @@ from ansible_collections.private_ai.chatbot.plugins.module_utils.files import sh
 
 from tests.pipeline.host import Host, demo_files
 from tests.pipeline.points import POINTS as ROUGH
+from tests.pipeline.points import running
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub
 
@@ -88,6 +89,10 @@ POINTS = {
     "noted": named(r"models/\.made-from\.json"),
     "claimed": before("os.remove", r"/\.run\.json "),
     "complete": named(r"\.converged\.json"),
+    # Training
+    "trains": Point(lambda host, hub, said: running("private-ai-train-[0-9a-f]{12}$")),
+    "trained": named(r"content/training\.json"),
+    "trained-placed": before("shutil.rmtree", r"/trained/\.\S+\.training(/\S+)? "),
 }
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.host import CONVERSION, Host, Visitor, from_hub
+from tests.pipeline.host import CONVERSION, Host, Visitor, from_hub, on_taxonomy
 from tests.pipeline.killing import WEIGHTS, another, containers, hidden, kill, whole
 from tests.standins.hub.repository import Repository
 from tests.standins.hub.serve import StandInHub
+from tests.training import taxonomy
 
 pytestmark = pytest.mark.extended
 
@@ -45,8 +46,9 @@ def finish(host: Host, repository: Repository, kept: set[str], **own: Any) -> No
     status, said = host.play(**own)
     assert status == 0, said[-3000:]
     served = host.served()
-    assert host.goes_on() and whole(host)
-    assert served["current"]["provenance"]["commit"] == repository.refs["main"]
+    assert host.loaded() == served["current"]["sha256"][:12] and host.ask() and whole(host)
+    about = served["current"]["provenance"]
+    assert repository.refs["main"] in (about.get("commit"), about.get("base_commit"))
     assert before["current"] in (served["current"], served["previous"]) or own.get("private_model_keep") == 1
     assert hidden(host) == kept
     servers = range(1, own.get("private_model_replicas", 1) + 1)
@@ -121,4 +123,21 @@ def test_while_it_takes_over(host: Host, hub: StandInHub, repository: Repository
         finish(host, repository, kept, **own)
     assert len(visitor.answers) > 20 and not visitor.failures, visitor.failures[:3]
     assert host.loaded(2) == host.loaded()
+    assert hub.stats.sent[WEIGHTS] == len(repository.file(WEIGHTS).content)
+
+
+def test_training(host: Host, hub: StandInHub, repository: Repository) -> None:
+    """And what is made of the trained model; no epoch is trained twice."""
+    kept, progress = hidden(host), host.folder / "progress"
+    own = on_taxonomy(taxonomy.write(host.folder / "taxonomy"), private_model_progress_file=str(progress))
+    progress.write_text("")
+    another(repository)
+    hub.stats.clear()
+    cut(host, hub, ["trains", "trained"], **own)
+    # The container of the first run may have trained on; then nobody heard it say so.
+    complete = progress.read_text().count("epoch 1 of 1 is complete")
+    assert complete <= 1
+    cut(host, hub, ["trained-placed", "converts", "without-manifest"], **own)
+    finish(host, repository, kept, **own)
+    assert progress.read_text().count("epoch 1 of 1 is complete") == complete
     assert hub.stats.sent[WEIGHTS] == len(repository.file(WEIGHTS).content)
