@@ -98,7 +98,7 @@ SHOWN: dict[str, dict[str, Shown]] = {
     },
     "docs/how-to/your-own-trained-model.md": {
         f"{PLAY}model -e model_step=fetch": Like(STEPS, '"fetch"'),
-        f"{PLAY}model -e model_step=train": "only in a whole run, by tests/pipeline/test_trained.py",
+        f"{PLAY}model -e model_step=train": Like("tests/pipeline/test_trained.py", 'host.step("train"'),
         f"{PLAY}model -e model_step=convert": Like(STEPS, '"convert"'),
         f"{PLAY}model -e model_step=evaluate": Like("tests/pipeline/test_trained.py", 'host.step("evaluate"'),
         f"{PLAY}model -e model_step=promote": Like(STEPS, 'host.step("promote"'),

@@ -111,8 +111,10 @@ def test_learns_and_takes_over_under_a_running_chat(host: Host, page: RealStack,
 
 
 def test_unchanged_trains_nothing_again(host: Host) -> None:
-    """No step looks for itself."""
+    """No step looks for itself; alone it does."""
     host.unchanged(**trained(host))
+    status, said = host.step("train", **trained(host))
+    assert status == 0 and changed(said) == 0, said[-3000:]
 
 
 @pytest.mark.extended
