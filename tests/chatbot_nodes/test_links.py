@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def site(cluster: Cluster, model: Model) -> Iterator[Site]:
 def reaches(cluster: Cluster, namespace: str, pod: str, address: str, port: int) -> bool:
     """Whether a probe gets through."""
     return cluster.run(namespace, pod, ["tcp", "-t", "2", f"{address}:{port}"]).status == 0
+
+
+def they_reach(
+    cluster: Cluster, probes: list[tuple[str, str]], address: str, port: int, wanted: list[bool]
+) -> bool:
+    """Whether each probe gets through, or not, as it should."""
+    return [reaches(cluster, *one, address, port) for one in probes] == wanted
 
 
 def test_sites_link_while_the_listener_is_the_chatbots_alone(cluster: Cluster, site: Site) -> None:
@@ -123,8 +131,10 @@ def test_visitors_come_by_their_proxy_alone_and_metrics_go_to_the_monitoring(
         try:
             address = chatbot.pods()[0].status.pod_ip
             # The proxy comes to the page's door alone, the monitoring to that of the metrics alone.
-            assert [reaches(cluster, *one, address, 5000) for one in probes] == [False, False, False, True]
-            assert [reaches(cluster, *one, address, 9464) for one in probes] == [False, False, True, False]
+            # Those who enforce policies hear of a new pod a moment after it is ready.
+            for port, wanted in ((5000, [False, False, False, True]), (9464, [False, False, True, False])):
+                right = partial(they_reach, cluster, probes, address, port, wanted)
+                cluster.until(right, f"the right ones reach port {port}", 15)
         finally:
             for namespace, name in probes:
                 cluster.core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)

@@ -149,7 +149,7 @@ class Cluster:
         self.apply(*found)
         try:
             for one in found:
-                self.until(partial(self.established, one["metadata"]["name"]), "the kinds are served")
+                self.until(partial(self._listed, one), "the kinds are served")
             self._dynamic.resources.invalidate_cache()
             yield
         finally:
@@ -159,8 +159,25 @@ class Cluster:
     def established(self, name: str) -> bool:
         """Whether the API server serves the kind that a definition names."""
         found = self.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name) or {}
-        conditions = found.get("status", {}).get("conditions", [])
+        # Null, as long as nobody has looked at it.
+        conditions = (found.get("status") or {}).get("conditions") or []
         return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+    def _listed(self, definition: dict[str, Any]) -> bool:
+        """Whether it is, and is found by who asks what is served, which comes a little later."""
+        spec = definition["spec"]
+        group, version = spec["group"], spec["versions"][0]["name"]
+        if not self.established(definition["metadata"]["name"]):
+            return False
+        if group not in {one.name for one in client.ApisApi(self.client).get_api_versions().groups}:
+            return False
+        try:
+            there = client.CustomObjectsApi(self.client).get_api_resources(group, version)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+            return False
+        return spec["names"]["kind"] in {one.kind for one in there.resources}
 
     # Waits
 

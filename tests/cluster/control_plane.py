@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.cluster.pki import Authority, write_key
 from tests.cluster.processes import Processes, Workspace, answers, found
 from tests.cluster.programs import program
-from tests.ports import free_port
+from tests.ports import free_port, free_ports
 
 LOOPBACK = "127.0.0.1"
 
@@ -126,7 +126,7 @@ class ControlPlane:
         return [json.loads(line) for line in lines]
 
     def _start_etcd(self) -> str:
-        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        client, peer = (f"http://127.0.0.1:{port}" for port in free_ports(2))
         command = [found("etcd", "etcd-server"), f"--data-dir={self.folder / 'etcd'}", "--name=test"]
         command += [f"--listen-client-urls={client}", f"--advertise-client-urls={client}"]
         command += [f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"]

@@ -146,7 +146,7 @@ def build_what(only_api: bool, traefik: bool = False) -> None:
 def _ready(rest: Rest, controller_pod: str) -> bool:
     """Whether every node takes pods, and the API admits them."""
     nodes = rest.items("/api/v1/nodes")
-    conditions = [one for node in nodes for one in node["status"].get("conditions", [])]
+    conditions = [one for node in nodes for one in node["status"].get("conditions") or []]
     account = rest.get("/api/v1/namespaces/default/serviceaccounts/default")
     controller = (rest.get(controller_pod) or {}).get("status") or {}
     return (

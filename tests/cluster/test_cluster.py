@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -14,11 +15,9 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.objects import deployment, service
 
 
-def names_answering(cluster: Cluster, namespace: str, url: str, times: int = 20) -> set[str]:
-    """Which pods answered a pod that asked this often."""
-    answers = [cluster.run(namespace, "asker", ["get", url]) for _ in range(times)]
-    assert {one.status for one in answers} == {0}, answers
-    return {one.output.split()[1] for one in answers}
+def all_answer(names: set[str], ask: Callable[[], str], times: int = 20) -> bool:
+    """Whether these answered somebody that asked this often, and nothing went wrong."""
+    return {ask() for _ in range(times)} == names
 
 
 def test_restricted_pods_run_on_both_nodes_and_others_are_refused(cluster: Cluster, web: str) -> None:
@@ -38,12 +37,22 @@ def test_a_service_is_found_by_its_name_and_reached_at_its_address(cluster: Clus
     }
     address = cluster.core.read_namespaced_service("web", web).spec.cluster_ip
     assert cluster.run(web, "asker", ["dns", f"web.{web}.svc.cluster.local"]).output.split() == [address]
-    assert names_answering(cluster, web, "http://web/") == pods
     assert cluster.run(web, "asker", ["dns", f"nobody.{web}.svc.cluster.local"]).status == 1
-    own = cluster.own
-    assert own.dns
-    from_here = {httpx.get(f"http://{address}/", trust_env=False).text.split()[0] for _ in range(20)}
-    assert from_here == pods
+    assert cluster.own.dns
+
+    def from_a_pod() -> str:
+        done = cluster.run(web, "asker", ["get", "http://web/"])
+        return done.output.split()[1] if done.status == 0 else done.output
+
+    def from_here() -> str:
+        try:
+            return httpx.get(f"http://{address}/", trust_env=False).text.split()[0]
+        except httpx.TransportError as error:
+            return str(error)
+
+    # A pod that is ready is known to the proxy of each node a moment later.
+    for ask in (from_a_pod, from_here):
+        cluster.until(partial(all_answer, pods, ask), f"both pods answer {ask.__name__}")
 
 
 def test_node_ports_and_load_balancers_lead_to_the_pods(cluster: Cluster, web: str) -> None:

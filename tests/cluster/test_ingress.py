@@ -6,6 +6,7 @@ import base64
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,8 +32,12 @@ def test_an_ingress_routes_hosts_and_paths_over_all_pods(
     assert visit.get("/").status_code == 404
     cluster.apply(ingress(web, path="/chat"))
     cluster.until(lambda: visit.get("/chat/one").status_code == 200, "the path is served")
-    found = cluster.get("networking.k8s.io/v1", "Ingress", "web", web) or {}
-    assert found["status"]["loadBalancer"]["ingress"][0]["ip"] == cluster.own.ingress
+
+    def told() -> Any:
+        found = cluster.get("networking.k8s.io/v1", "Ingress", "web", web) or {}
+        return found["status"]["loadBalancer"].get("ingress")
+
+    assert cluster.until(told, "its address is told")[0]["ip"] == cluster.own.ingress
     pods = {
         pod.metadata.name for pod in cluster.core.list_namespaced_pod(web, label_selector="app=web").items
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.ports import free_port
+from tests.ports import free_ports
 from tests.skupper.modules.host import NAMESPACES, Host
 from tests.skupper.role.sites import Run, Sites
 
@@ -17,14 +17,15 @@ EAST: dict[str, Any] = {
     "skupper_site_links": [{"to": "west"}],
     "skupper_site_connectors": [{"name": "model", "port": 18080, "connector_host": "127.0.0.1"}],
 }
+BETWEEN, EDGE = free_ports(2)
 WEST: dict[str, Any] = {
     "skupper_site_platform": "linux",
     "skupper_site_namespace": "west",
     "skupper_site_link_access": "default",
     "skupper_site_router_access": {
         "bind_host": "127.0.0.1",
-        "inter_router_port": free_port(),
-        "edge_port": free_port(),
+        "inter_router_port": BETWEEN,
+        "edge_port": EDGE,
         "subject_alternative_names": ["127.0.0.1"],
     },
 }

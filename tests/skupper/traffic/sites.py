@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.ports import free_port
+from tests.ports import free_ports
 from tests.skupper.modules.host import Host
 from tests.skupper.traffic.servers import Server
 
@@ -25,14 +25,14 @@ class Sites:
 
     def public(self, namespace: str = "public", key: str = KEY) -> tuple[str, int]:
         """A site that others link to, with a listener; the listener's address."""
-        port = free_port()
+        port, between, edge = free_ports(3)
         self.do(namespace, "site", name=namespace, link_access="default")
         self.do(
             namespace,
             "router_access",
             bind_host="127.0.0.1",
-            inter_router_port=free_port(),
-            edge_port=free_port(),
+            inter_router_port=between,
+            edge_port=edge,
             subject_alternative_names=["127.0.0.1"],
         )
         self.do(namespace, "listener", name="model", routing_key=key, port=port, listener_host="127.0.0.1")
