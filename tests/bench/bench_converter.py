@@ -1,7 +1,8 @@
 """Measure gguf_model against llama.cpp's own tools alone, in the same image and on the same model.
 
-    python -m tests.bench.bench_converter [MODEL_DIRECTORY] [ROUNDS]     defaults: random weights, 3 rounds
+    PYTHONPATH=collections .venv/bin/python -m tests.bench.bench_converter [MODEL_DIRECTORY] [ROUNDS]
 
+Defaults: random weights, 3 rounds.
 The tools are convert_hf_to_gguf.py and llama_model_quantize, one container each; the module adds checks,
 checksums and a manifest, and uses one container. The ways take turns, so that a busy machine slows both;
 processor time (of everything that is started, containers too) says more there than time by the clock.

@@ -1,6 +1,8 @@
 """Measure what a call of each Skupper module costs: over ansible.builtin.ping, and beside the bare command.
 
-    python -m tests.bench.bench_skupper [ROUNDS]          default 7; needs root, as the tests of Skupper do
+    PYTHONPATH=collections .venv/bin/python -m tests.bench.bench_skupper [ROUNDS]
+
+Default: 7 rounds. Needs root, as the tests of Skupper do.
 
 One playbook with the linux platform's files, one with a real API server, where nobody waits (there is no
 controller). Each task has a ping before it, so that a busy machine slows both; shown are medians in
